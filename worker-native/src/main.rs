@@ -1,0 +1,2 @@
+//! The `sluice-worker` daemon.
+fn main() {}
