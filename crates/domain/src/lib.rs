@@ -1,1 +1,13 @@
-//! domain
+//! The functional core: decisions on plain data. No I/O, no clock, no randomness: time and tokens come in as values.
+
+pub mod address;
+pub mod dialect;
+pub mod filter;
+pub mod lead;
+pub mod merge;
+pub mod quota;
+pub mod record;
+pub mod retry;
+pub mod rule;
+pub mod table;
+pub mod template;

@@ -1,1 +1,35 @@
-//! store
+//! What Sluice keeps, and how it asks for it: a small synchronous port ([`Db`]), named queries, and one module for
+//! each noun that maps rows to plain data. Adapters for hosts live in `store-spin` and `store-native`.
+//!
+//! A [`Db`] is already scoped: to the master, to a slave's control database, or to exactly one sub-account. No
+//! function here takes a tenant.
+
+pub mod api_key;
+pub mod content;
+pub mod credential;
+pub mod event;
+pub mod filter;
+pub mod import;
+pub mod lead;
+pub mod message;
+pub mod migrate;
+pub mod port;
+pub mod profile;
+pub mod request;
+pub mod rule;
+pub mod session;
+pub mod setting;
+pub mod subaccount;
+pub mod suppression;
+pub mod tag;
+pub mod tenant;
+pub mod timeline;
+pub mod user;
+pub mod work;
+
+pub use port::{Db, Error, Result, Row, Value, transaction};
+
+/// Queries by noun and name, from `sql/queries`.
+pub mod queries {
+    include!(concat!(env!("OUT_DIR"), "/queries.rs"));
+}

@@ -1,0 +1,181 @@
+//! Folds imported rows into leads. The rows of a batch see each other in their order, so the outcome does not depend
+//! on where one batch ends and the next begins.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::lead::{Field, Fields};
+
+/// What became of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A new lead.
+    Created(i64),
+    /// A lead that knows more or other things now.
+    Updated(i64),
+    /// A lead that knew all of it.
+    Unchanged(i64),
+    /// Not taken, on purpose: the code says why.
+    Skipped(&'static str),
+    /// Not taken: code and reason.
+    Failed(&'static str, String),
+}
+
+/// What is known before a batch: leads by id, ids by key, addresses that must be left alone.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Leads by id.
+    pub leads: HashMap<i64, Fields>,
+    /// Ids by kind and normalised value.
+    pub keys: HashMap<(&'static str, String), i64>,
+    /// Suppressed addresses.
+    pub suppressed: HashSet<String>,
+}
+
+/// What a batch changes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New leads by id.
+    pub created: BTreeMap<i64, Fields>,
+    /// Changed leads by id, whole.
+    pub updated: BTreeMap<i64, Fields>,
+    /// New keys.
+    pub keys: Vec<(&'static str, String, i64)>,
+    /// Each row's number and what became of it, in order.
+    pub verdicts: Vec<(i64, Verdict)>,
+}
+
+/// Merges rows (number and fields) into what is known. New leads get ids from `next_id` on.
+pub fn merge(rows: Vec<(i64, Fields)>, mut known: Known, mut next_id: i64) -> Changes {
+    let mut changes = Changes::default();
+    for (no, row) in rows {
+        let verdict = merge_row(row, &mut known, &mut next_id, &mut changes);
+        changes.verdicts.push((no, verdict));
+    }
+    for (id, fields) in &mut changes.created {
+        if let Some(last) = known.leads.get(id) {
+            fields.clone_from(last);
+        }
+    }
+    for (id, fields) in &mut changes.updated {
+        if let Some(last) = known.leads.get(id) {
+            fields.clone_from(last);
+        }
+    }
+    changes
+}
+
+fn merge_row(row: Fields, known: &mut Known, next_id: &mut i64, changes: &mut Changes) -> Verdict {
+    if row.get(Field::Email).is_some_and(|e| known.suppressed.contains(e)) {
+        return Verdict::Skipped("suppressed");
+    }
+    let keys = row.keys();
+    let mut found = keys.iter().filter_map(|key| known.keys.get(key).copied());
+    let id = found.next();
+    if let (Some(first), Some(other)) = (id, found.find(|other| Some(*other) != id)) {
+        let reason = format!("The row matches two leads: {first} by e-mail and {other} by LinkedIn profile.");
+        return Verdict::Failed("conflict", reason);
+    }
+    let verdict = match id {
+        None => {
+            let id = *next_id;
+            *next_id += 1;
+            known.leads.insert(id, row);
+            changes.created.insert(id, Fields::default());
+            Verdict::Created(id)
+        }
+        Some(id) => {
+            let lead = known.leads.entry(id).or_default();
+            let before = lead.clone();
+            lead.absorb(&row);
+            if *lead == before {
+                return Verdict::Unchanged(id);
+            }
+            if !changes.created.contains_key(&id) {
+                changes.updated.insert(id, Fields::default());
+            }
+            Verdict::Updated(id)
+        }
+    };
+    let (Verdict::Created(id) | Verdict::Updated(id)) = verdict else { return verdict };
+    for (kind, value) in keys {
+        if known.keys.insert((kind, value.clone()), id).is_none() {
+            changes.keys.push((kind, value, id));
+        }
+    }
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row(email: &str, company: &str, linkedin: &str) -> Fields {
+        let mut fields = Fields::default();
+        for (field, value) in [(Field::Email, email), (Field::Company, company), (Field::Linkedin, linkedin)] {
+            if !value.is_empty() {
+                fields.set(field, value);
+            }
+        }
+        fields
+    }
+
+    #[test]
+    fn rows_of_one_batch_see_each_other() {
+        let rows = vec![
+            (1, row("a@x.test", "Acme", "")),
+            (2, row("a@x.test", "", "")),
+            (3, row("a@x.test", "Other", "linkedin.com/in/a")),
+            (4, row("", "Third", "https://www.linkedin.com/in/a/")),
+            (5, row("stop@x.test", "", "")),
+        ];
+        let known = Known { suppressed: HashSet::from(["stop@x.test".to_owned()]), ..Known::default() };
+        let changes = merge(rows, known, 7);
+        let verdicts: Vec<_> = changes.verdicts.into_iter().map(|v| v.1).collect();
+        assert_eq!(
+            verdicts,
+            [Verdict::Created(7), Verdict::Unchanged(7), Verdict::Updated(7), Verdict::Updated(7), Verdict::Skipped("suppressed")]
+        );
+        assert_eq!(changes.created[&7].get(Field::Company), Some("Third"));
+        assert!(changes.updated.is_empty());
+        assert_eq!(changes.keys.len(), 2);
+    }
+
+    #[test]
+    fn a_row_that_matches_two_leads_is_a_conflict() {
+        let rows = vec![
+            (1, row("a@x.test", "", "")),
+            (2, row("", "", "linkedin.com/in/bob")),
+            (3, row("a@x.test", "", "linkedin.com/in/bob")),
+        ];
+        let changes = merge(rows, Known::default(), 1);
+        assert!(matches!(changes.verdicts[2].1, Verdict::Failed("conflict", _)));
+    }
+
+    proptest! {
+        /// One batch or many: the same leads and the same verdicts.
+        #[test]
+        fn batches_do_not_matter(rows in prop::collection::vec((0usize..5, 0usize..3, 0usize..4), 1..30), cut in 0usize..30) {
+            let names = ["", "Acme", "Other"];
+            let rows: Vec<_> = rows.into_iter().enumerate().map(|(i, (e, c, l))| {
+                let linkedin = if l == 0 { String::new() } else { format!("linkedin.com/in/user{l}") };
+                (i as i64, row(&format!("u{e}@x.test"), names[c], &linkedin))
+            }).collect();
+            let whole = merge(rows.clone(), Known::default(), 1);
+            let cut = cut.min(rows.len());
+            let first = merge(rows[..cut].to_vec(), Known::default(), 1);
+            let mut known = Known::default();
+            known.leads.extend(first.created.clone());
+            known.keys.extend(first.keys.iter().map(|(k, v, id)| ((*k, v.clone()), *id)));
+            let next_id = 1 + first.created.len() as i64;
+            let second = merge(rows[cut..].to_vec(), known, next_id);
+            let mut leads = first.created;
+            leads.extend(second.created);
+            leads.extend(second.updated);
+            prop_assert_eq!(leads, whole.created);
+            let verdicts: Vec<_> = first.verdicts.into_iter().chain(second.verdicts).collect();
+            prop_assert_eq!(verdicts, whole.verdicts);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! From a record's cells to a lead's fields, or to the reason why not.
+
+use serde::{Deserialize, Serialize};
+
+use crate::address;
+use crate::lead::{Field, Fields, Target, data_name, known_target};
+
+/// The longest cell that is taken, in bytes.
+pub const CELL_MAX: usize = 32 * 1024;
+/// The most columns a file may have.
+pub const COLUMNS_MAX: usize = 300;
+/// The longest record that is read, in bytes: past it a quote was never closed.
+pub const RECORD_MAX: usize = 4 * 1024 * 1024;
+
+/// One column of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its header as given, or a made-up one.
+    pub header: String,
+    /// Where its cells go; none means that they are not kept.
+    pub target: Option<Target>,
+}
+
+/// The columns that a header names. A name that is empty or taken gets a number, so that nothing is lost.
+pub fn columns_of_header(cells: &[String]) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::with_capacity(cells.len());
+    for (i, cell) in cells.iter().enumerate() {
+        let header = cell.trim().trim_start_matches('\u{feff}');
+        let taken = |t: &Target| columns.iter().any(|c| c.target.as_ref() == Some(t));
+        let target = known_target(header).filter(|t| !taken(t)).unwrap_or_else(|| {
+            let name = Some(data_name(header)).filter(|n| !n.is_empty()).unwrap_or_else(|| format!("column_{}", i + 1));
+            let numbered = (1usize..).map(|n| if n == 1 { name.clone() } else { format!("{name}_{n}") });
+            // A custom field must not shadow a built-in one either.
+            let mut free = numbered.map(Target::Data).filter(|t| !taken(t)).filter(|t| !is_built_in(t));
+            free.next().unwrap_or(Target::Data(name))
+        });
+        let header = if header.is_empty() { format!("column_{}", i + 1) } else { header.to_owned() };
+        columns.push(Column { header, target: Some(target) });
+    }
+    columns
+}
+
+fn is_built_in(target: &Target) -> bool {
+    matches!(target, Target::Data(name) if Field::from_name(name).is_some())
+}
+
+/// The columns of a file without a header, told by what the first record holds.
+pub fn columns_of_data(cells: &[String]) -> Vec<Column> {
+    let (mut email, mut linkedin) = (false, false);
+    let column = |(i, cell): (usize, &String)| {
+        let target = if !email && address::normalize(cell).is_ok() {
+            email = true;
+            Target::Field(Field::Email)
+        } else if !linkedin && address::linkedin(cell).is_some() {
+            linkedin = true;
+            Target::Field(Field::Linkedin)
+        } else {
+            Target::Data(format!("column_{}", i + 1))
+        };
+        Column { header: format!("column_{}", i + 1), target: Some(target) }
+    };
+    cells.iter().enumerate().map(column).collect()
+}
+
+/// Why a row is not taken. The code is for programs, the message for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowError {
+    /// `invalid_utf8`, `nul_byte`, `cell_too_long`, `too_many_cells`, `invalid_email`, `no_identity`.
+    pub code: &'static str,
+    /// What is wrong with which cell.
+    pub message: String,
+}
+
+fn refuse<T>(code: &'static str, message: String) -> Result<T, RowError> {
+    Err(RowError { code, message })
+}
+
+/// Reads one record. None when all its cells are empty.
+///
+/// # Errors
+/// [`RowError`] for the first thing that is wrong; nothing of such a row is kept.
+pub fn read_row<'a>(columns: &[Column], cells: impl Iterator<Item = &'a [u8]>) -> Result<Option<Fields>, RowError> {
+    let mut fields = Fields::default();
+    let mut any = false;
+    for (i, cell) in cells.enumerate() {
+        let header = || columns.get(i).map_or_else(|| format!("{}", i + 1), |c| c.header.clone());
+        if cell.len() > CELL_MAX {
+            return refuse("cell_too_long", format!("The cell in column {} has {} bytes; at most {CELL_MAX} are taken.", header(), cell.len()));
+        }
+        let Ok(cell) = std::str::from_utf8(cell) else {
+            return refuse("invalid_utf8", format!("The cell in column {} is not valid UTF-8.", header()));
+        };
+        if cell.contains('\0') {
+            return refuse("nul_byte", format!("The cell in column {} holds a NUL byte.", header()));
+        }
+        let cell = cell.trim();
+        if cell.is_empty() {
+            continue;
+        }
+        any = true;
+        let Some(column) = columns.get(i) else {
+            return refuse("too_many_cells", format!("The row has more cells than the header has columns ({}).", columns.len()));
+        };
+        if let Some(target) = &column.target {
+            put(&mut fields, target, cell)?;
+        }
+    }
+    if any && fields.keys().is_empty() {
+        return refuse("no_identity", "The row has neither an e-mail address nor a LinkedIn profile to know the lead by.".to_owned());
+    }
+    Ok(any.then_some(fields))
+}
+
+fn put(fields: &mut Fields, target: &Target, cell: &str) -> Result<(), RowError> {
+    match target {
+        Target::Field(Field::Email) => match address::normalize(cell) {
+            Ok(email) => fields.set(Field::Email, email),
+            Err(e) => return refuse("invalid_email", format!("“{}” is not an e-mail address: {e}.", shorten(cell))),
+        },
+        Target::Field(field) => fields.set(*field, cell),
+        Target::FullName => {
+            let (first, last) = cell.split_once(char::is_whitespace).unwrap_or((cell, ""));
+            if fields.get(Field::FirstName).is_none() {
+                fields.set(Field::FirstName, first);
+            }
+            if fields.get(Field::LastName).is_none() && !last.is_empty() {
+                fields.set(Field::LastName, last.trim());
+            }
+        }
+        Target::Data(name) => {
+            fields.data.insert(name.clone(), cell.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(cells: &[&str]) -> Vec<String> {
+        cells.iter().map(|c| (*c).to_owned()).collect()
+    }
+
+    fn read(columns: &[Column], cells: &[&[u8]]) -> Result<Option<Fields>, RowError> {
+        read_row(columns, cells.iter().copied())
+    }
+
+    #[test]
+    fn doubled_and_empty_headers_keep_their_cells() {
+        let columns = columns_of_header(&strings(&["email", "Email", "", "note", "Note"]));
+        let row = read(&columns, &[b"a@x.test", b"b@x.test", b"c", b"d", b"e"]).unwrap().unwrap();
+        assert_eq!(row.get(Field::Email), Some("a@x.test"));
+        let names: Vec<_> = row.data.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(names, [("column_3", "c"), ("email_2", "b@x.test"), ("note", "d"), ("note_2", "e")]);
+    }
+
+    #[test]
+    fn ragged_rows_are_taken_when_nothing_is_out_of_place() {
+        let columns = columns_of_header(&strings(&["email", "company"]));
+        assert!(read(&columns, &[b"a@x.test"]).is_ok());
+        assert!(read(&columns, &[b"a@x.test", b"Acme", b"", b" "]).is_ok());
+        assert_eq!(read(&columns, &[b"a@x.test", b"Acme", b"Inc"]).unwrap_err().code, "too_many_cells");
+        assert_eq!(read(&columns, &[b"", b" "]), Ok(None));
+    }
+
+    #[test]
+    fn each_fault_has_a_code() {
+        let columns = columns_of_header(&strings(&["email", "company"]));
+        let long = vec![b'x'; CELL_MAX + 1];
+        for (cells, code) in [
+            (vec![&b"a@x.test"[..], b"\xff"], "invalid_utf8"),
+            (vec![b"a@x.test", b"A\0B"], "nul_byte"),
+            (vec![b"a@x.test", &long], "cell_too_long"),
+            (vec![b"nobody", b"Acme"], "invalid_email"),
+            (vec![b"", b"Acme"], "no_identity"),
+        ] {
+            assert_eq!(read(&columns, &cells).unwrap_err().code, code);
+        }
+    }
+
+    #[test]
+    fn files_without_a_header_are_read_by_content() {
+        let columns = columns_of_data(&strings(&["Ann", "a@x.test", "b@x.test"]));
+        let targets: Vec<_> = columns.into_iter().filter_map(|c| c.target).collect();
+        assert_eq!(targets, [Target::Data("column_1".into()), Target::Field(Field::Email), Target::Data("column_3".into())]);
+    }
+}

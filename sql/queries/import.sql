@@ -1,0 +1,74 @@
+-- name: insert
+insert into import (name, tag, status, created_at, touched_at) values (?1, ?2, 'pending', ?3, ?3) returning id;
+
+-- name: get
+select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
+  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at
+from import where id = ?1;
+
+-- name: list
+select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
+  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at
+from import order by id desc limit ?1;
+
+-- name: open
+-- Imports that are not finished, oldest first.
+select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
+  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at
+from import where status in ('pending', 'ingesting', 'importing') order by id limit ?1;
+
+-- name: add-chunk
+insert into import_chunk (import_id, no, bytes) values (?1, ?2, ?3);
+
+-- name: count-bytes
+update import set bytes_received = bytes_received + ?2, touched_at = ?3
+where id = ?1 and status in ('pending', 'ingesting', 'importing');
+
+-- name: end-upload
+update import set upload_done = 1, touched_at = ?2 where id = ?1 and status in ('pending', 'ingesting', 'importing');
+
+-- name: chunks
+-- Some chunks from a number on, in order.
+select no, bytes from import_chunk where import_id = ?1 and no >= ?2 order by no limit ?3;
+
+-- name: describe
+-- What was sniffed, once, before the first row.
+update import set encoding = ?2, delimiter = ?3, has_header = ?4, columns = ?5, status = 'ingesting'
+where id = ?1 and status = 'pending';
+
+-- name: advance-ingest
+-- Compare and swap on the checkpoint: the rows of a batch and the cursor behind them are one transaction.
+update import set chunk_no = ?4, chunk_offset = ?5, line = ?6, total = total + ?7, failed = failed + ?8, encoding = ?9
+where id = ?1 and chunk_no = ?2 and chunk_offset = ?3 and status = 'ingesting';
+
+-- name: begin-importing
+-- All rows are read; what is left is to merge them.
+update import set status = 'importing' where id = ?1 and status = 'ingesting';
+
+-- name: delete-chunks
+delete from import_chunk where import_id = ?1 and no < ?2;
+
+-- name: rows
+-- Rows after the import cursor that are still to be merged, failed ones included so that the cursor passes them.
+select no, fields, status from import_row where import_id = ?1 and no > ?2 order by no limit ?3;
+
+-- name: advance-merge
+update import set merged = ?3, created = created + ?4, updated = updated + ?5, unchanged = unchanged + ?6,
+  skipped = skipped + ?7, failed = failed + ?8
+where id = ?1 and merged = ?2 and status in ('ingesting', 'importing');
+
+-- name: set-row
+update import_row set status = ?3, error_code = ?4, error = ?5, lead_id = ?6 where import_id = ?1 and no = ?2;
+
+-- name: finish
+update import set status = 'done', finished_at = ?2
+where id = ?1 and status = 'importing' and merged = total;
+
+-- name: fail
+-- The file as a whole cannot be read; what was merged before stays.
+update import set status = 'failed', reason = ?2, finished_at = ?3
+where id = ?1 and status in ('pending', 'ingesting', 'importing');
+
+-- name: failed-rows
+select no, line, raw, error_code, error from import_row
+where import_id = ?1 and status = 'failed' and no > ?2 order by no limit ?3;

@@ -1,0 +1,34 @@
+-- name: insert
+insert into lead (id, email, first_name, last_name, job_title, company, phone, linkedin, country, data, created_at, updated_at)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11);
+
+-- name: update
+update lead set email = ?2, first_name = ?3, last_name = ?4, job_title = ?5, company = ?6, phone = ?7, linkedin = ?8,
+  country = ?9, data = ?10, updated_at = ?11
+where id = ?1;
+
+-- name: next-id
+-- Read inside the transaction that inserts, so nobody else takes the same numbers.
+select coalesce(max(id), 0) + 1 from lead;
+
+-- name: insert-key
+insert into lead_key (kind, value, lead_id) values (?1, ?2, ?3) on conflict do nothing;
+
+-- name: by-keys
+-- The leads behind some keys of one kind (a JSON array of values), whole.
+select k.value, l.id, l.email, l.first_name, l.last_name, l.job_title, l.company, l.phone, l.linkedin, l.country, l.data
+from json_each(?2) j join lead_key k on k.kind = ?1 and k.value = j.value join lead l on l.id = k.lead_id;
+
+-- name: get
+select id, email, first_name, last_name, job_title, company, phone, linkedin, country, data, created_at, updated_at,
+  (select json_group_array(t.name) from lead_tag lt join tag t on t.id = lt.tag_id where lt.lead_id = lead.id) as tags
+from lead where id = ?1;
+
+-- name: ensure-data-type
+insert into data_type (name, created_at) values (?1, ?2) on conflict (name) do nothing;
+
+-- name: data-types
+select name from data_type order by name limit 1000;
+
+-- name: count
+select count(*) from lead;

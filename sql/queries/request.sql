@@ -1,0 +1,100 @@
+-- name: insert
+-- The same cause never makes two requests.
+insert into request (kind, status, dedupe_key, lead_id, rule_id, content_id, run_at, created_at, updated_at)
+values (?1, 'pending', ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+on conflict (dedupe_key) do nothing;
+
+-- name: unplanned
+-- Due requests that have no profile yet, newest first.
+select r.id, r.lead_id, r.rule_id from request r
+where r.status = 'pending' and r.profile_id is null and r.run_at <= ?1 order by r.id desc limit ?2;
+
+-- name: assign
+update request set profile_id = ?2, wait_reason = null, updated_at = ?3
+where id = ?1 and status = 'pending' and profile_id is null;
+
+-- name: hold-unplanned
+-- Says why nothing happens; only rows that did not say so yet are written.
+update request set wait_reason = ?1, updated_at = ?2
+where status = 'pending' and profile_id is null and run_at <= ?2 and wait_reason is not ?1;
+
+-- name: hold-profile
+update request set wait_reason = ?2, updated_at = ?3
+where id in (
+  select id from request where profile_id = ?1 and status = 'pending' and run_at <= ?3 and wait_reason is not ?2
+  order by run_at limit 500
+);
+
+-- name: claim
+-- Leases due requests of one profile, newest first.
+update request set status = 'running', lease_token = ?2, lease_until = ?3, attempts = attempts + 1,
+  wait_reason = null, updated_at = ?4
+where id in (
+  select id from request where profile_id = ?1 and status = 'pending' and run_at <= ?4 order by run_at desc, id desc limit ?5
+)
+returning id, lead_id, rule_id, attempts, content_id;
+
+-- name: begin
+-- Recorded before the effect; only the holder of the current lease may. Saying it twice is the same as once.
+update request set begun_at = coalesce(begun_at, ?3), lease_until = ?4, updated_at = ?3
+where id = ?1 and lease_token = ?2 and status = 'running';
+
+-- name: renew
+update request set lease_until = ?3 where id = ?1 and lease_token = ?2 and status = 'running';
+
+-- name: end
+-- The outcome counts once: while running, or later when evidence settles an uncertain one.
+update request set status = ?3, error = ?4, finished_at = ?5, begun_at = coalesce(begun_at, ?6), updated_at = ?5
+where id = ?1 and lease_token = ?2 and (status = 'running' or (status = 'uncertain' and ?3 in ('performed', 'failed')));
+
+-- name: give-back
+-- It did not happen: pending again, later.
+update request set status = 'pending', error = ?3, run_at = ?4, begun_at = null, lease_token = null, lease_until = null,
+  attempts = attempts - ?6, updated_at = ?5
+where id = ?1 and lease_token = ?2 and status in ('running', 'uncertain');
+
+-- name: state
+select status, lease_token, attempts, lead_id, profile_id, rule_id from request where id = ?1;
+
+-- name: expire-unbegun
+-- A lease that ends before the effect began goes back to pending.
+update request set status = 'pending', lease_token = null, lease_until = null, updated_at = ?1
+where status = 'running' and lease_until <= ?1 and begun_at is null;
+
+-- name: expire-begun
+-- A lease that ends after the effect began: nobody knows, and it is never tried again.
+update request set status = 'uncertain', finished_at = ?1, updated_at = ?1,
+  error = 'The worker began and was not heard of again; the mail may or may not have been sent. It will not be sent again.'
+where id in (select id from request where status = 'running' and lease_until <= ?1 and begun_at is not null limit 500)
+returning id, lead_id, profile_id, rule_id;
+
+-- name: abort
+update request set status = 'aborted', error = ?2, finished_at = ?3, updated_at = ?3 where id = ?1 and status in ('pending', 'running');
+
+-- name: fail-pending
+update request set status = 'failed', error = ?2, finished_at = ?3, updated_at = ?3 where id = ?1 and status = 'pending';
+
+-- name: abort-of-lead
+-- Somebody does not want mail: what has not begun is not sent.
+update request set status = 'aborted', error = ?2, finished_at = ?3, updated_at = ?3
+where lead_id = ?1 and (status = 'pending' or (status = 'running' and begun_at is null))
+returning id, profile_id, rule_id;
+
+-- name: next-lease-end
+select min(lease_until) from request where status = 'running';
+
+-- name: next-unplanned
+select min(run_at) from request where status = 'pending' and profile_id is null;
+
+-- name: next-planned
+select min(run_at) from request where status = 'pending' and profile_id is not null;
+
+-- name: next-planned-of
+select min(run_at) from request where status = 'pending' and profile_id = ?1;
+
+-- name: counts
+select status, count(*) from request group by status;
+
+-- name: get
+select id, kind, status, lead_id, rule_id, profile_id, content_id, attempts, error, wait_reason, run_at, begun_at, finished_at, created_at
+from request where id = ?1;

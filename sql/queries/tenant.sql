@@ -1,0 +1,19 @@
+-- name: insert
+-- Takes the lowest free slot; does nothing when the tenant is here already or no slot is free.
+insert into tenant (id, account_id, name, slot, created_at)
+select ?1, ?2, ?3, free.n, ?5
+from (
+  with recursive slots (n) as (select 1 union all select n + 1 from slots where n < ?4)
+  select min(n) as n from slots where n not in (select slot from tenant)
+) free
+where free.n is not null
+on conflict (id) do nothing;
+
+-- name: get
+select id, account_id, name, slot, schema_version from tenant where id = ?1;
+
+-- name: count
+select count(*) from tenant;
+
+-- name: set-schema-version
+update tenant set schema_version = ?2 where id = ?1;
