@@ -57,9 +57,6 @@ update import set merged = ?3, created = created + ?4, updated = updated + ?5, u
   skipped = skipped + ?7, failed = failed + ?8
 where id = ?1 and merged = ?2 and status in ('ingesting', 'importing');
 
--- name: set-row
-update import_row set status = ?3, error_code = ?4, error = ?5, lead_id = ?6 where import_id = ?1 and no = ?2;
-
 -- name: finish
 update import set status = 'done', finished_at = ?2
 where id = ?1 and status = 'importing' and merged = total;

@@ -1,7 +1,3 @@
--- name: insert
-insert into lead (id, email, first_name, last_name, job_title, company, phone, linkedin, country, data, created_at, updated_at)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11);
-
 -- name: update
 update lead set email = ?2, first_name = ?3, last_name = ?4, job_title = ?5, company = ?6, phone = ?7, linkedin = ?8,
   country = ?9, data = ?10, updated_at = ?11
@@ -10,9 +6,6 @@ where id = ?1;
 -- name: next-id
 -- Read inside the transaction that inserts, so nobody else takes the same numbers.
 select coalesce(max(id), 0) + 1 from lead;
-
--- name: insert-key
-insert into lead_key (kind, value, lead_id) values (?1, ?2, ?3) on conflict do nothing;
 
 -- name: by-keys
 -- The leads behind some keys of one kind (a JSON array of values), whole.

@@ -1,17 +1,30 @@
--- name: insert
--- The same cause never makes two requests.
-insert into request (kind, status, dedupe_key, lead_id, rule_id, content_id, run_at, created_at, updated_at)
-values (?1, 'pending', ?2, ?3, ?4, ?5, ?6, ?7, ?7)
-on conflict (dedupe_key) do nothing;
-
 -- name: unplanned
 -- Due requests that have no profile yet, newest first.
 select r.id, r.lead_id, r.rule_id from request r
 where r.status = 'pending' and r.profile_id is null and r.run_at <= ?1 order by r.id desc limit ?2;
 
 -- name: assign
+-- Gives some requests (a JSON array of ids) to a profile.
 update request set profile_id = ?2, wait_reason = null, updated_at = ?3
-where id = ?1 and status = 'pending' and profile_id is null;
+where id in (select value from json_each(?1)) and status = 'pending' and profile_id is null;
+
+-- name: abort-suppressed
+update request set status = 'aborted', finished_at = ?1, updated_at = ?1,
+  error = 'The address is suppressed: ' || (
+    select s.reason from lead l join suppression s on s.value = l.email where l.id = request.lead_id) || '.'
+where id in (
+  select r.id from request r join lead l on l.id = r.lead_id join suppression s on s.value = l.email
+  where r.status = 'pending' and r.profile_id is null and r.run_at <= ?1 limit 500
+)
+returning id, lead_id, profile_id, rule_id;
+
+-- name: fail-without-address
+update request set status = 'failed', finished_at = ?1, updated_at = ?1, error = 'The lead has no e-mail address.'
+where id in (
+  select r.id from request r left join lead l on l.id = r.lead_id
+  where r.status = 'pending' and r.profile_id is null and r.run_at <= ?1 and l.email is null limit 500
+)
+returning id, lead_id, profile_id, rule_id;
 
 -- name: hold-unplanned
 -- Says why nothing happens; only rows that did not say so yet are written.
@@ -67,12 +80,6 @@ update request set status = 'uncertain', finished_at = ?1, updated_at = ?1,
   error = 'The worker began and was not heard of again; the mail may or may not have been sent. It will not be sent again.'
 where id in (select id from request where status = 'running' and lease_until <= ?1 and begun_at is not null limit 500)
 returning id, lead_id, profile_id, rule_id;
-
--- name: abort
-update request set status = 'aborted', error = ?2, finished_at = ?3, updated_at = ?3 where id = ?1 and status in ('pending', 'running');
-
--- name: fail-pending
-update request set status = 'failed', error = ?2, finished_at = ?3, updated_at = ?3 where id = ?1 and status = 'pending';
 
 -- name: abort-of-lead
 -- Somebody does not want mail: what has not begun is not sent.

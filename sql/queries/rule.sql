@@ -15,18 +15,8 @@ update rule set active = ?2, updated_at = ?3 where id = ?1;
 -- Compare and swap, like every cursor.
 update rule set cursor = ?3 where id = ?1 and cursor = ?2;
 
--- name: due-instances
-select i.id, i.rule_id, i.lead_id, r.content_id, r.active from rule_instance i join rule r on r.id = i.rule_id
-where i.status = 'pending' and i.due_at <= ?1 order by i.due_at limit ?2;
-
 -- name: next-due-instance
-select min(due_at) from rule_instance where status = 'pending';
-
--- name: perform-instance
-update rule_instance set status = 'performed' where id = ?1 and status = 'pending';
-
--- name: abort-instance
-update rule_instance set status = 'aborted', reason = ?2 where id = ?1 and status = 'pending';
+select min(i.due_at) from rule_instance i join rule r on r.id = i.rule_id and r.active = 1 where i.status = 'pending';
 
 -- name: counts
 select status, count(*) from rule_instance where rule_id = ?1 group by status;

@@ -30,6 +30,7 @@ pub mod work;
 pub use port::{Db, Error, Result, Row, Value, transaction};
 
 /// Queries by noun and name, from `sql/queries`.
+#[allow(missing_docs)]
 pub mod queries {
     include!(concat!(env!("OUT_DIR"), "/queries.rs"));
 }

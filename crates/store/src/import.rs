@@ -1,0 +1,313 @@
+//! Imports: chunks as they came, rows as they were read, and the two cursors behind which everything is accounted for.
+
+use domain::lead::Fields;
+use domain::merge::Verdict;
+use domain::table::{Column, RowError};
+
+use crate::params;
+use crate::port::{BATCH, Db, Error, Result, Row, Value, insert_many, one};
+use crate::queries::import as sql;
+
+/// One import.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Import {
+    /// Its key in the tenant.
+    pub id: i64,
+    /// What people call it, often the file's name.
+    pub name: String,
+    /// The tag its leads get.
+    pub tag: Option<String>,
+    /// `pending`, `ingesting`, `importing`, `done` or `failed`.
+    pub status: String,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// As sniffed.
+    pub encoding: Option<String>,
+    /// As sniffed.
+    pub delimiter: Option<String>,
+    /// As sniffed.
+    pub has_header: Option<bool>,
+    /// Where cells go.
+    pub columns: Vec<Column>,
+    /// Bytes that arrived.
+    pub bytes_received: i64,
+    /// Whether all of the file has arrived.
+    pub upload_done: bool,
+    /// The ingest cursor: chunk, offset in it, line in the file.
+    pub at: Checkpoint,
+    /// Rows read.
+    pub total: i64,
+    /// Rows up to this number are merged.
+    pub merged: i64,
+    /// Rows that made a lead.
+    pub created: i64,
+    /// Rows that changed a lead.
+    pub updated: i64,
+    /// Rows that said nothing new.
+    pub unchanged: i64,
+    /// Rows left out on purpose.
+    pub skipped: i64,
+    /// Rows that were refused.
+    pub failed: i64,
+    /// Milliseconds.
+    pub created_at: i64,
+    /// Milliseconds.
+    pub finished_at: Option<i64>,
+    /// When bytes last arrived.
+    pub touched_at: i64,
+}
+
+/// A place between two records of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Checkpoint {
+    /// Number of the chunk.
+    pub chunk: i64,
+    /// Bytes into it.
+    pub offset: i64,
+    /// Line of the file, from 1.
+    pub line: i64,
+}
+
+fn from_row(mut r: Row) -> Import {
+    Import {
+        id: r.int(0),
+        name: r.text(1),
+        tag: r.opt_text(2),
+        status: r.text(3),
+        reason: r.opt_text(4),
+        encoding: r.opt_text(5),
+        delimiter: r.opt_text(6),
+        has_header: r.opt_int(7).map(|v| v != 0),
+        columns: serde_json::from_str(&r.text(8)).unwrap_or_default(),
+        bytes_received: r.int(9),
+        upload_done: r.flag(10),
+        at: Checkpoint { chunk: r.int(11), offset: r.int(12), line: r.int(13) },
+        total: r.int(14),
+        merged: r.int(15),
+        created: r.int(16),
+        updated: r.int(17),
+        unchanged: r.int(18),
+        skipped: r.int(19),
+        failed: r.int(20),
+        created_at: r.int(21),
+        finished_at: r.opt_int(22),
+        touched_at: r.int(23),
+    }
+}
+
+/// Begins an import and returns its id.
+pub fn insert(db: &dyn Db, name: &str, tag: Option<&str>, now: i64) -> Result<i64> {
+    Ok(one(db, sql::INSERT, params![name, tag, now])?.map_or(0, |r| r.int(0)))
+}
+
+/// One import.
+pub fn get(db: &dyn Db, id: i64) -> Result<Option<Import>> {
+    Ok(one(db, sql::GET, params![id])?.map(from_row))
+}
+
+/// The newest imports.
+pub fn list(db: &dyn Db, limit: i64) -> Result<Vec<Import>> {
+    Ok(db.query(sql::LIST, params![limit])?.into_iter().map(from_row).collect())
+}
+
+/// Imports that are not finished, oldest first.
+pub fn open(db: &dyn Db, limit: i64) -> Result<Vec<Import>> {
+    Ok(db.query(sql::OPEN, params![limit])?.into_iter().map(from_row).collect())
+}
+
+/// Keeps the next piece of an upload. False when the import has ended meanwhile (the file was refused).
+pub fn add_chunk(db: &dyn Db, id: i64, no: i64, bytes: Vec<u8>, now: i64) -> Result<bool> {
+    crate::transaction(db, || {
+        let size = bytes.len() as i64;
+        let open = db.execute(sql::COUNT_BYTES, params![id, size, now])? > 0;
+        if open {
+            db.execute(sql::ADD_CHUNK, params![id, no, bytes])?;
+        }
+        Ok(open)
+    })
+}
+
+/// All of the file is here.
+pub fn end_upload(db: &dyn Db, id: i64, now: i64) -> Result<()> {
+    db.execute(sql::END_UPLOAD, params![id, now]).map(|_| ())
+}
+
+/// Chunks from a number on: (number, bytes).
+pub fn chunks(db: &dyn Db, id: i64, from: i64, limit: i64) -> Result<Vec<(i64, Vec<u8>)>> {
+    Ok(db.query(sql::CHUNKS, params![id, from, limit])?.into_iter().map(|mut r| (r.int(0), r.bytes(1))).collect())
+}
+
+/// Notes how the file is written. From then on it is being ingested.
+pub fn describe(db: &dyn Db, id: i64, encoding: &str, delimiter: &str, has_header: bool, columns: &[Column]) -> Result<()> {
+    let columns = serde_json::to_string(columns).unwrap_or_default();
+    db.execute(sql::DESCRIBE, params![id, encoding, delimiter, has_header, columns]).map(|_| ())
+}
+
+/// A row as it was read.
+#[derive(Debug, Clone)]
+pub struct NewRow {
+    /// Counts from 1.
+    pub no: i64,
+    /// Line of the file.
+    pub line: i64,
+    /// As it came.
+    pub raw: Vec<u8>,
+    /// What it says, nothing for an empty row, or why it is refused.
+    pub read: std::result::Result<Option<Fields>, RowError>,
+}
+
+/// A batch of rows with the cursor before and after it.
+#[derive(Debug)]
+pub struct Batch {
+    /// The rows.
+    pub rows: Vec<NewRow>,
+    /// Where the batch began; somebody else's progress since then makes it stale.
+    pub from: Checkpoint,
+    /// Where it ended.
+    pub to: Checkpoint,
+    /// The encoding, which may be known only now.
+    pub encoding: &'static str,
+}
+
+/// Keeps a batch and moves the cursor, together or not at all.
+pub fn add_rows(db: &dyn Db, id: i64, batch: Batch) -> Result<()> {
+    let failed = batch.rows.iter().filter(|r| r.read.is_err()).count() as i64;
+    let count = batch.rows.len() as i64;
+    let values: Vec<Value> = batch.rows.into_iter().flat_map(|row| row_params(id, row)).collect();
+    let (from, to) = (batch.from, batch.to);
+    crate::transaction(db, || {
+        let cursor = params![id, from.chunk, from.offset, to.chunk, to.offset, to.line, count, failed, batch.encoding];
+        if db.execute(sql::ADVANCE_INGEST, cursor)? == 0 {
+            return Err(Error::Stale);
+        }
+        let head = "insert into import_row (import_id, no, line, raw, fields, status, error_code, error)";
+        insert_many(db, head, 8, "", values)?;
+        db.execute(sql::DELETE_CHUNKS, params![id, to.chunk]).map(|_| ())
+    })
+}
+
+fn row_params(import_id: i64, row: NewRow) -> [Value; 8] {
+    let (fields, status, code, error) = match row.read {
+        Ok(Some(fields)) => (serde_json::to_string(&fields).ok(), "pending", None, None),
+        Ok(None) => (None, "empty", None, None),
+        Err(e) => (None, "failed", Some(e.code), Some(e.message)),
+    };
+    let raw = if status == "empty" { Value::Null } else { row.raw.into() };
+    [import_id.into(), row.no.into(), row.line.into(), raw, fields.into(), status.into(), code.into(), error.into()]
+}
+
+/// All rows are read; they are still to be merged.
+pub fn begin_importing(db: &dyn Db, id: i64) -> Result<()> {
+    db.execute(sql::BEGIN_IMPORTING, params![id])?;
+    db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX]).map(|_| ())
+}
+
+/// A row that waits to be merged.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its number.
+    pub no: i64,
+    /// What it says; none when it is settled already (`empty` or failed).
+    pub fields: Option<Fields>,
+    /// Whether it was empty.
+    pub empty: bool,
+}
+
+/// Rows after the import cursor.
+pub fn rows(db: &dyn Db, id: i64, after: i64, limit: i64) -> Result<Vec<Waiting>> {
+    let waiting = |mut r: Row| {
+        let (no, fields, status) = (r.int(0), r.opt_text(1), r.text(2));
+        let fields = fields.filter(|_| status == "pending").and_then(|f| serde_json::from_str(&f).ok());
+        Waiting { no, fields, empty: status == "empty" }
+    };
+    Ok(db.query(sql::ROWS, params![id, after, limit])?.into_iter().map(waiting).collect())
+}
+
+/// How many rows ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows that made a lead.
+    pub created: i64,
+    /// Rows that changed a lead.
+    pub updated: i64,
+    /// Rows that said nothing new.
+    pub unchanged: i64,
+    /// Rows left out on purpose.
+    pub skipped: i64,
+    /// Rows refused while merging.
+    pub failed: i64,
+}
+
+/// Moves the import cursor behind a batch. Call it first inside the batch's transaction.
+///
+/// # Errors
+/// [`Error::Stale`] when another worker moved it.
+pub fn advance_merge(db: &dyn Db, id: i64, from: i64, to: i64, c: Counts) -> Result<()> {
+    let params = params![id, from, to, c.created, c.updated, c.unchanged, c.skipped, c.failed];
+    match db.execute(sql::ADVANCE_MERGE, params)? {
+        0 => Err(Error::Stale),
+        _ => Ok(()),
+    }
+}
+
+/// Notes what became of rows; only a failed one keeps its raw text.
+pub fn settle_rows(db: &dyn Db, id: i64, verdicts: &[(i64, Verdict)]) -> Result<()> {
+    for part in verdicts.chunks(BATCH) {
+        let mut params: Vec<Value> = vec![id.into()];
+        let mut values = String::new();
+        for (no, verdict) in part {
+            let (status, lead_id, code, error) = match verdict {
+                Verdict::Created(lead) => ("created", Some(*lead), None, None),
+                Verdict::Updated(lead) => ("updated", Some(*lead), None, None),
+                Verdict::Unchanged(lead) => ("unchanged", Some(*lead), None, None),
+                Verdict::Skipped(code) => ("skipped", None, Some(*code), None),
+                Verdict::Failed(code, error) => ("failed", None, Some(*code), Some(error.as_str())),
+            };
+            let p = params.len();
+            let comma = if values.is_empty() { "" } else { "," };
+            values.push_str(&format!("{comma}(?{},?{},?{},?{},?{})", p + 1, p + 2, p + 3, p + 4, p + 5));
+            params.extend([Value::from(*no), status.into(), lead_id.into(), code.into(), error.into()]);
+        }
+        let text = format!(
+            "with v (no, status, lead_id, code, error) as (values {values}) update import_row set status = v.status, lead_id = v.lead_id, \
+             error_code = v.code, error = v.error, fields = null, raw = case when v.status = 'failed' then raw end \
+             from v where import_row.import_id = ?1 and import_row.no = v.no"
+        );
+        db.execute(&text, &params)?;
+    }
+    Ok(())
+}
+
+/// Ends an import whose rows are all merged; true when that is so.
+pub fn finish(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
+    Ok(db.execute(sql::FINISH, params![id, now])? > 0)
+}
+
+/// Ends an import whose file cannot be read.
+pub fn fail(db: &dyn Db, id: i64, reason: &str, now: i64) -> Result<()> {
+    crate::transaction(db, || {
+        db.execute(sql::FAIL, params![id, reason, now])?;
+        db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX]).map(|_| ())
+    })
+}
+
+/// A row that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedRow {
+    /// Its number.
+    pub no: i64,
+    /// Line of the file.
+    pub line: i64,
+    /// As it came.
+    pub raw: Vec<u8>,
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub error: String,
+}
+
+/// Refused rows after a number, in order.
+pub fn failed_rows(db: &dyn Db, id: i64, after: i64, limit: i64) -> Result<Vec<FailedRow>> {
+    let row = |mut r: Row| FailedRow { no: r.int(0), line: r.int(1), raw: r.bytes(2), code: r.text(3), error: r.text(4) };
+    Ok(db.query(sql::FAILED_ROWS, params![id, after, limit])?.into_iter().map(row).collect())
+}

@@ -1,0 +1,287 @@
+//! Requests: one lifecycle for every kind of work. Each step is one statement that names the state it leaves.
+
+use crate::event::{self, Event};
+use crate::params;
+use crate::port::{Db, Result, Row, Value, one};
+use crate::queries::request as sql;
+
+/// One request as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Its key in the tenant.
+    pub id: i64,
+    /// `outreach` and, later, the other four.
+    pub kind: String,
+    /// `pending`, `running`, `performed`, `failed`, `aborted`, `canceled` or `uncertain`.
+    pub status: String,
+    /// Whom it is about.
+    pub lead_id: Option<i64>,
+    /// The rule it comes from.
+    pub rule_id: Option<i64>,
+    /// The profile it is assigned to.
+    pub profile_id: Option<i64>,
+    /// The templates it is made of.
+    pub content_id: Option<i64>,
+    /// Attempts so far.
+    pub attempts: i64,
+    /// What went wrong last.
+    pub error: Option<String>,
+    /// Why it waits.
+    pub wait_reason: Option<String>,
+    /// Not before.
+    pub run_at: i64,
+    /// When the effect began.
+    pub begun_at: Option<i64>,
+    /// When it ended.
+    pub finished_at: Option<i64>,
+    /// Milliseconds.
+    pub created_at: i64,
+}
+
+fn from_row(mut r: Row) -> Request {
+    Request {
+        id: r.int(0),
+        kind: r.text(1),
+        status: r.text(2),
+        lead_id: r.opt_int(3),
+        rule_id: r.opt_int(4),
+        profile_id: r.opt_int(5),
+        content_id: r.opt_int(6),
+        attempts: r.int(7),
+        error: r.opt_text(8),
+        wait_reason: r.opt_text(9),
+        run_at: r.int(10),
+        begun_at: r.opt_int(11),
+        finished_at: r.opt_int(12),
+        created_at: r.int(13),
+    }
+}
+
+/// What to list.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Requests with a smaller id than this come next; newest first.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: i64,
+    /// Only this kind.
+    pub kind: Option<String>,
+    /// Only this status.
+    pub status: Option<String>,
+    /// Only this lead's.
+    pub lead_id: Option<i64>,
+}
+
+/// Lists requests, newest first.
+pub fn list(db: &dyn Db, query: &Query) -> Result<Vec<Request>> {
+    let mut params: Vec<Value> = vec![query.before.unwrap_or(i64::MAX).into(), query.limit.into()];
+    let mut conditions = String::new();
+    let filters = [
+        ("kind", query.kind.as_ref().map(Value::from)),
+        ("status", query.status.as_ref().map(Value::from)),
+        ("lead_id", query.lead_id.map(Value::from)),
+    ];
+    for (column, value) in filters {
+        if let Some(value) = value {
+            params.push(value);
+            conditions.push_str(&format!(" and {column} = ?{}", params.len()));
+        }
+    }
+    let text = format!(
+        "select id, kind, status, lead_id, rule_id, profile_id, content_id, attempts, error, wait_reason, run_at, begun_at, finished_at, \
+         created_at from request where id < ?1{conditions} order by id desc limit ?2"
+    );
+    Ok(db.query(&text, &params)?.into_iter().map(from_row).collect())
+}
+
+/// One request.
+pub fn get(db: &dyn Db, id: i64) -> Result<Option<Request>> {
+    Ok(one(db, sql::GET, params![id])?.map(from_row))
+}
+
+/// How many requests there are by status.
+pub fn counts(db: &dyn Db) -> Result<Vec<(String, i64)>> {
+    Ok(db.query(sql::COUNTS, &[])?.into_iter().map(|mut r| (r.text(0), r.int(1))).collect())
+}
+
+/// Due requests without a profile, newest first: ids.
+pub fn unplanned(db: &dyn Db, now: i64, limit: i64) -> Result<Vec<i64>> {
+    Ok(db.query(sql::UNPLANNED, params![now, limit])?.iter().map(|r| r.int(0)).collect())
+}
+
+/// Assigns requests to a profile.
+pub fn assign(db: &dyn Db, ids: &[i64], profile_id: i64, now: i64) -> Result<u64> {
+    let json = serde_json::to_string(ids).unwrap_or_default();
+    db.execute(sql::ASSIGN, params![json, profile_id, now])
+}
+
+/// Ends due requests that can never be sent: leads that are suppressed, gone, or without an address.
+pub fn end_hopeless(db: &dyn Db, now: i64) -> Result<u64> {
+    crate::transaction(db, || {
+        let mut ended = 0;
+        for (text, kind) in [(sql::ABORT_SUPPRESSED, "outreach_aborted"), (sql::FAIL_WITHOUT_ADDRESS, "outreach_failed")] {
+            let rows = db.query(text, params![now])?;
+            ended += rows.len() as u64;
+            for r in &rows {
+                event::insert(db, &ended_event(kind, r, now))?;
+            }
+        }
+        Ok(ended)
+    })
+}
+
+fn ended_event(kind: &str, r: &Row, now: i64) -> Event {
+    Event {
+        at: now,
+        kind: kind.to_owned(),
+        request_id: Some(r.int(0)),
+        lead_id: r.opt_int(1),
+        profile_id: r.opt_int(2),
+        rule_id: r.opt_int(3),
+        ..Event::default()
+    }
+}
+
+/// Says of all due requests without a profile why they wait.
+pub fn hold_unplanned(db: &dyn Db, reason: &str, now: i64) -> Result<u64> {
+    db.execute(sql::HOLD_UNPLANNED, params![reason, now])
+}
+
+/// Says of a profile's due requests why they wait.
+pub fn hold_profile(db: &dyn Db, profile_id: i64, reason: &str, now: i64) -> Result<u64> {
+    db.execute(sql::HOLD_PROFILE, params![profile_id, reason, now])
+}
+
+/// A request that was just leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leased {
+    /// Its key.
+    pub id: i64,
+    /// Whom it is about.
+    pub lead_id: i64,
+    /// The rule it comes from.
+    pub rule_id: Option<i64>,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// Its templates.
+    pub content_id: i64,
+}
+
+/// Leases due requests of a profile, newest first.
+pub fn claim(db: &dyn Db, profile_id: i64, token: &str, until: i64, now: i64, limit: u32) -> Result<Vec<Leased>> {
+    let rows = db.query(sql::CLAIM, params![profile_id, token, until, now, limit])?;
+    let leased = |r: Row| Leased {
+        id: r.int(0),
+        lead_id: r.int(1),
+        rule_id: r.opt_int(2),
+        attempt: u32::try_from(r.int(3)).unwrap_or(1),
+        content_id: r.int(4),
+    };
+    Ok(rows.into_iter().map(leased).collect())
+}
+
+/// Records that the effect is about to begin; false when the lease is not current.
+pub fn begin(db: &dyn Db, id: i64, token: &str, now: i64, lease_until: i64) -> Result<bool> {
+    Ok(db.execute(sql::BEGIN, params![id, token, now, lease_until])? > 0)
+}
+
+/// Holds a lease for longer; false when it is not current.
+pub fn renew(db: &dyn Db, id: i64, token: &str, lease_until: i64) -> Result<bool> {
+    Ok(db.execute(sql::RENEW, params![id, token, lease_until])? > 0)
+}
+
+/// Where a request stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Its status.
+    pub status: String,
+    /// The last lease's token.
+    pub lease_token: Option<String>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Whom it is about.
+    pub lead_id: Option<i64>,
+    /// The profile.
+    pub profile_id: Option<i64>,
+    /// The rule.
+    pub rule_id: Option<i64>,
+}
+
+/// Where a request stands; none when there is no such request.
+pub fn state(db: &dyn Db, id: i64) -> Result<Option<State>> {
+    Ok(one(db, sql::STATE, params![id])?.map(|mut r| State {
+        status: r.text(0),
+        lease_token: r.opt_text(1),
+        attempts: u32::try_from(r.int(2)).unwrap_or(1),
+        lead_id: r.opt_int(3),
+        profile_id: r.opt_int(4),
+        rule_id: r.opt_int(5),
+    }))
+}
+
+/// Ends a request. True when this changed it: the first time, by the holder of its last lease.
+pub fn end(db: &dyn Db, id: i64, token: &str, status: &str, error: Option<&str>, at: i64, begun_at: Option<i64>) -> Result<bool> {
+    Ok(db.execute(sql::END, params![id, token, status, error, at, begun_at])? > 0)
+}
+
+/// It did not happen: pending again at `run_at`. `uncounted` attempts are forgiven.
+pub fn give_back(db: &dyn Db, id: i64, token: &str, error: Option<&str>, run_at: i64, now: i64, uncounted: i64) -> Result<bool> {
+    Ok(db.execute(sql::GIVE_BACK, params![id, token, error, run_at, now, uncounted])? > 0)
+}
+
+/// Settles leases that ended: pending again when the effect had not begun, uncertain when it had.
+pub fn expire_leases(db: &dyn Db, now: i64) -> Result<u64> {
+    if next_lease_end(db)?.is_none_or(|end| end > now) {
+        return Ok(0);
+    }
+    crate::transaction(db, || {
+        let back = db.execute(sql::EXPIRE_UNBEGUN, params![now])?;
+        let uncertain = db.query(sql::EXPIRE_BEGUN, params![now])?;
+        for r in &uncertain {
+            event::insert(db, &ended_event("outreach_uncertain", r, now))?;
+        }
+        Ok(back + uncertain.len() as u64)
+    })
+}
+
+/// Ends what a lead still had coming and has not begun; returns how many there were. Call it inside a transaction.
+pub fn abort_of_lead(db: &dyn Db, lead_id: i64, reason: &str, now: i64) -> Result<usize> {
+    let rows = db.query(sql::ABORT_OF_LEAD, params![lead_id, reason, now])?;
+    for r in &rows {
+        let event = Event {
+            at: now,
+            kind: "outreach_aborted".to_owned(),
+            lead_id: Some(lead_id),
+            request_id: Some(r.int(0)),
+            profile_id: r.opt_int(1),
+            rule_id: r.opt_int(2),
+            ..Event::default()
+        };
+        event::insert(db, &event)?;
+    }
+    Ok(rows.len())
+}
+
+/// When the next lease ends.
+pub fn next_lease_end(db: &dyn Db) -> Result<Option<i64>> {
+    minimum(db, sql::NEXT_LEASE_END, &[])
+}
+
+/// When the next request without a profile is due.
+pub fn next_unplanned(db: &dyn Db) -> Result<Option<i64>> {
+    minimum(db, sql::NEXT_UNPLANNED, &[])
+}
+
+/// When the next request with a profile is due.
+pub fn next_planned(db: &dyn Db) -> Result<Option<i64>> {
+    minimum(db, sql::NEXT_PLANNED, &[])
+}
+
+/// When a profile's next request is due.
+pub fn next_planned_of(db: &dyn Db, profile_id: i64) -> Result<Option<i64>> {
+    minimum(db, sql::NEXT_PLANNED_OF, params![profile_id])
+}
+
+fn minimum(db: &dyn Db, sql: &str, params: &[Value]) -> Result<Option<i64>> {
+    Ok(one(db, sql, params)?.and_then(|r| r.opt_int(0)))
+}
