@@ -1,1 +1,3 @@
-//! web
+//! The web layer: routers, the JSON API and the pages.
+
+pub mod pages;

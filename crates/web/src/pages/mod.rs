@@ -1,0 +1,251 @@
+//! The pages people see: plain-data views, each with a `render()` that returns the whole HTML.
+//!
+//! A view does no I/O and reads no clock: a handler fills the struct, times come in as
+//! milliseconds since the epoch (UTC). One noun a file, the same noun as its template folder.
+//! Everything a view prints is escaped; the one exception is markup that `filters` builds itself
+//! from numbers.
+
+pub mod api_key;
+pub mod assets;
+pub mod dashboard;
+pub mod error;
+mod filters;
+pub mod form;
+pub mod format;
+pub mod import;
+pub mod lead;
+pub mod profile;
+pub mod request;
+pub mod rule;
+pub mod session;
+pub mod subaccount;
+pub mod timeline;
+pub mod unsubscribe;
+
+pub use form::Field;
+
+/// Implements `render()` and names the navigation entry that is current on this page.
+macro_rules! view {
+    ($view:ty, $section:expr) => {
+        impl $view {
+            /// The page as HTML.
+            #[must_use]
+            pub fn render(&self) -> String {
+                askama::Template::render(self).expect("plain data always formats")
+            }
+
+            fn section(&self) -> &'static str {
+                $section
+            }
+        }
+    };
+}
+pub(crate) use view;
+
+/// Which frame stands around a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// Sign-up and log-in: our brand, no navigation.
+    Front,
+    /// The master's own pages, for an account.
+    Master,
+    /// The pages of one sub-account, on a slave.
+    Tenant,
+    /// A page for a recipient of mail: no brand of ours, no navigation.
+    Neutral,
+}
+
+/// What every page needs to know about where it is and for whom.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The frame around the page.
+    pub site: Site,
+    /// Prefix of links within this site: `""` on the master and on a custom domain, `/s/{id}` on a slave.
+    pub base: String,
+    /// Prefix of `/static/...`: `""` on the master, `/s/{id}` on a slave.
+    pub asset_base: String,
+    /// Where the master is, without a trailing slash: `""` when it is the same host.
+    pub master_url: String,
+    /// Name of the sub-account, on its pages.
+    pub subaccount: String,
+    /// E-mail of the person who is signed in.
+    pub user: Option<String>,
+    /// The present, so that times of today can be written shorter.
+    pub now: i64,
+    /// What the last action did ("The rule is off."), shown once on top.
+    pub notice: Option<String>,
+}
+
+impl Page {
+    /// A page of the master for the person `user`.
+    #[must_use]
+    pub fn master(user: impl Into<String>, now: i64) -> Self {
+        Self {
+            site: Site::Master,
+            user: Some(user.into()),
+            ..Self::front(now)
+        }
+    }
+
+    /// Sign-up or log-in.
+    #[must_use]
+    pub fn front(now: i64) -> Self {
+        Self {
+            site: Site::Front,
+            base: String::new(),
+            asset_base: String::new(),
+            master_url: String::new(),
+            subaccount: String::new(),
+            user: None,
+            now,
+            notice: None,
+        }
+    }
+
+    /// A page of the sub-account named `subaccount`, served under `base`.
+    #[must_use]
+    pub fn tenant(
+        base: impl Into<String>,
+        master_url: impl Into<String>,
+        subaccount: impl Into<String>,
+        user: impl Into<String>,
+        now: i64,
+    ) -> Self {
+        let base = base.into();
+        Self {
+            site: Site::Tenant,
+            asset_base: base.clone(),
+            base,
+            master_url: master_url.into(),
+            subaccount: subaccount.into(),
+            user: Some(user.into()),
+            now,
+            notice: None,
+        }
+    }
+
+    /// A page for someone who got a mail from the sub-account named `subaccount`.
+    #[must_use]
+    pub fn neutral(base: impl Into<String>, subaccount: impl Into<String>, now: i64) -> Self {
+        let base = base.into();
+        Self {
+            site: Site::Neutral,
+            asset_base: base.clone(),
+            base,
+            subaccount: subaccount.into(),
+            ..Self::front(now)
+        }
+    }
+
+    /// The same page with a notice on top.
+    #[must_use]
+    pub fn with_notice(mut self, notice: impl Into<String>) -> Self {
+        self.notice = Some(notice.into());
+        self
+    }
+
+    fn is_front(&self) -> bool {
+        self.site == Site::Front
+    }
+
+    fn is_neutral(&self) -> bool {
+        self.site == Site::Neutral
+    }
+
+    fn is_tenant(&self) -> bool {
+        self.site == Site::Tenant
+    }
+
+    fn asset(&self, name: &str) -> String {
+        assets::url(&self.asset_base, name)
+    }
+
+    /// (section, path, label) of the navigation, in order.
+    fn nav(&self) -> &'static [(&'static str, &'static str, &'static str)] {
+        match self.site {
+            Site::Master => &[
+                ("subaccounts", "/subaccounts", "Sub-accounts"),
+                ("api-keys", "/api-keys", "API keys"),
+            ],
+            Site::Tenant => &[
+                ("dashboard", "/", "Dashboard"),
+                ("leads", "/leads", "Leads"),
+                ("imports", "/imports", "Imports"),
+                ("rules", "/rules", "Rules"),
+                ("profiles", "/profiles", "Profiles"),
+                ("requests", "/requests", "Requests"),
+                ("timeline", "/timeline", "Timeline"),
+            ],
+            Site::Front | Site::Neutral => &[],
+        }
+    }
+}
+
+/// A label and a value, for definition lists.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// What it is.
+    pub label: String,
+    /// What it says.
+    pub value: String,
+}
+
+impl Pair {
+    /// A pair of two texts.
+    #[must_use]
+    pub fn new(label: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            label: label.into(),
+            value: value.into(),
+        }
+    }
+}
+
+/// An option of a select.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// What the form sends.
+    pub value: String,
+    /// What the person reads.
+    pub label: String,
+}
+
+impl Choice {
+    /// A choice of two texts.
+    #[must_use]
+    pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            label: label.into(),
+        }
+    }
+}
+
+/// Links to the neighbours of a page of a list, complete with query (`?cursor=…&q=…`).
+#[derive(Debug, Clone, Default)]
+pub struct Pager {
+    /// The page before, when there is one.
+    pub previous: Option<String>,
+    /// The page after, when there is one.
+    pub next: Option<String>,
+}
+
+/// A chart of counts over time, drawn as bars from the table below it.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// What is counted, in the plural: "mails performed".
+    pub label: String,
+    /// `hour` or `day`.
+    pub step: String,
+    /// (start of the hour or day in milliseconds, count), oldest first, without gaps.
+    pub points: Vec<(i64, i64)>,
+}
+
+impl Chart {
+    fn total(&self) -> i64 {
+        self.points.iter().map(|(_, n)| n).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests;
