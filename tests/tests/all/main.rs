@@ -1,7 +1,16 @@
 //! End-to-end scenarios, one file each. One binary, so that it links once.
 //!
-//! Run by `scripts/test`; one scenario by `scripts/test NAME`.
+//! Run by `scripts/test`; some of them by `scripts/test NAME`, where NAME is a part of their names.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bad_csv;
+mod bad_json;
+mod components;
 mod harness_itself;
+mod main_job;
+mod never_twice;
+mod openapi;
+mod pages;
+mod smtp_faults;
+mod start_stop;
