@@ -12,6 +12,10 @@ where account_id = ?1 order by created_at desc, id desc limit 1000;
 -- name: count
 select count(*) from subaccount where account_id = ?1;
 
+-- name: any-due
+-- Most ticks find nothing, and learn it without the write lock.
+select 1 from subaccount where status in ('requested', 'allocating') and next_attempt_at <= ?1 and lease_until <= ?1 limit 1;
+
 -- name: claim-due
 -- Leases the oldest requested sub-accounts, so that two ticks never work on the same one.
 update subaccount set status = 'allocating', lease_token = ?1, lease_until = ?2, attempts = attempts + 1, updated_at = ?3

@@ -27,7 +27,7 @@ pub mod timeline;
 pub mod user;
 pub mod work;
 
-pub use port::{Db, Error, Result, Row, Value, transaction};
+pub use port::{Db, Error, Open, Result, Row, Value, transaction};
 
 /// Queries by noun and name, from `sql/queries`.
 #[allow(missing_docs)]

@@ -150,6 +150,15 @@ pub trait Db {
     fn execute(&self, sql: &str, params: &[Value]) -> Result<u64>;
 }
 
+/// Opens databases by label: `master`, `slave`, `slot001` …
+pub trait Open {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// When there is none of that label, or it cannot be opened.
+    fn open(&self, label: &str) -> Result<Box<dyn Db>>;
+}
+
 /// The first row of an answer.
 pub fn one(db: &dyn Db, sql: &str, params: &[Value]) -> Result<Option<Row>> {
     Ok(db.query(sql, params)?.into_iter().next())

@@ -70,6 +70,9 @@ pub struct Due {
 
 /// Leases those that are due, oldest first.
 pub fn claim_due(db: &dyn Db, token: &str, lease_until: i64, now: i64, limit: i64) -> Result<Vec<Due>> {
+    if db.query(sql::ANY_DUE, params![now])?.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = db.query(sql::CLAIM_DUE, params![token, lease_until, now, limit])?;
     let due = |mut r: Row| Due {
         id: r.text(0),

@@ -1,7 +1,8 @@
 //! The tenants that live on a slave.
 
+use crate::migrate::{SLAVE, TENANT, latest, migrate};
 use crate::params;
-use crate::port::{Db, Result, one};
+use crate::port::{Db, Open, Result, one};
 use crate::queries::tenant as sql;
 
 /// One tenant and where its database is.
@@ -51,4 +52,21 @@ pub fn count(db: &dyn Db) -> Result<i64> {
 /// Remembers the version of a tenant's database, so that opening it needs no look inside.
 pub fn set_schema_version(db: &dyn Db, id: &str, version: i64) -> Result<()> {
     db.execute(sql::SET_SCHEMA_VERSION, params![id, version]).map(|_| ())
+}
+
+/// Opens a slave's control database and brings it up to date.
+pub fn open_control(stores: &dyn Open) -> Result<Box<dyn Db>> {
+    let control = stores.open("slave")?;
+    migrate(&*control, SLAVE)?;
+    Ok(control)
+}
+
+/// Opens a tenant's own database, brought up to date when it is touched for the first time by this version.
+pub fn open(stores: &dyn Open, control: &dyn Db, tenant: &Tenant) -> Result<Box<dyn Db>> {
+    let db = stores.open(&tenant.label())?;
+    if tenant.schema_version != latest(TENANT) {
+        let version = migrate(&*db, TENANT)?;
+        set_schema_version(control, &tenant.id, version)?;
+    }
+    Ok(db)
 }

@@ -1,0 +1,194 @@
+//! What a worker may take from one tenant, as it will be sent: templates rendered, suppressions checked, the mail kept
+//! before it leaves.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::lead::{Field, Fields};
+use domain::quota::{Allowance, allowance, next_at};
+use domain::template;
+use store::content::{self, Content};
+use store::event::{self, Event};
+use store::message::{self, Message};
+use store::profile::{self, Profile};
+use store::request::{self, Leased};
+use store::{Db, Result, lead, suppression, transaction};
+use worker_api::{Lease, Task, Work};
+
+/// What a claim needs to know beside the tenant's store.
+pub struct Claim<'a> {
+    /// The sub-account's UUID.
+    pub subaccount: &'a str,
+    /// Where the sub-account is served, without a slash at the end.
+    pub base_url: &'a str,
+    /// Makes the secret part of a lead's unsubscribe link.
+    pub sign: &'a dyn Fn(i64) -> String,
+    /// A random text that no other claim has.
+    pub token: &'a str,
+    /// Milliseconds.
+    pub now: i64,
+    /// When the lease ends.
+    pub lease_until: i64,
+    /// The most requests to take.
+    pub max: u32,
+}
+
+/// What a claim gave, and when there may be more.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Leased requests.
+    pub tasks: Vec<Task>,
+    /// When to look again; none when nothing waits.
+    pub next: Option<i64>,
+}
+
+/// Leases due requests of a tenant's profiles within their quotas.
+///
+/// # Errors
+/// When the store fails; then nothing is leased.
+pub fn claim(db: &dyn Db, c: &Claim<'_>) -> Result<Taken> {
+    let mut taken = Taken::default();
+    let profiles: Vec<Profile> = profile::list(db)?.into_iter().filter(|p| p.active).collect();
+    for profile in profiles {
+        let room = c.max.saturating_sub(taken.tasks.len() as u32);
+        let Some(due) = request::next_planned_of(db, profile.id)? else { continue };
+        let next = match due > c.now || room == 0 {
+            true => Some(due.max(c.now)),
+            false => claim_for(db, c, &profile, room, &mut taken.tasks)?,
+        };
+        taken.next = [taken.next, next].into_iter().flatten().min();
+    }
+    Ok(taken)
+}
+
+/// Leases for one profile; returns when it may take more.
+fn claim_for(db: &dyn Db, c: &Claim<'_>, profile: &Profile, room: u32, tasks: &mut Vec<Task>) -> Result<Option<i64>> {
+    let usage = profile::usage(db, profile, c.now)?;
+    let room = match allowance(&profile.quotas, &usage, c.now, room) {
+        Allowance::Now(room) => room,
+        Allowance::Wait { until, .. } => return Ok(Some(until)),
+    };
+    transaction(db, || {
+        let leased = request::claim(db, profile.id, c.token, c.lease_until, c.now, room)?;
+        let ids: Vec<_> = leased.iter().map(|l| l.lead_id).collect();
+        let leads = lead::fields_of(db, &ids)?;
+        let suppressed = suppression::among(db, leads.values().filter_map(|l| l.get(Field::Email)))?;
+        let mut contents = HashMap::new();
+        for request in &leased {
+            if let std::collections::hash_map::Entry::Vacant(entry) = contents.entry(request.content_id) {
+                entry.insert(content::get(db, request.content_id)?);
+            }
+            let lead = leads.get(&request.lead_id);
+            let suppressed = lead.and_then(|l| l.get(Field::Email)).is_some_and(|e| suppressed.contains(e));
+            let written = match suppressed {
+                true => Err(("aborted", "The address is suppressed.".to_owned())),
+                false => write(db, c, profile, request, lead, contents[&request.content_id].as_ref())?,
+            };
+            match written {
+                Ok(task) => tasks.push(task),
+                Err((status, reason)) => refuse(db, c, profile, request, status, &reason)?,
+            }
+        }
+        if !leased.is_empty() {
+            profile::set_next_at(db, profile.id, next_at(&profile.quotas, c.now))?;
+        }
+        let next = request::next_planned_of(db, profile.id)?;
+        Ok(next.map(|due| due.max(next_at(&profile.quotas, c.now)).max(c.now)))
+    })
+}
+
+type Written = std::result::Result<Task, (&'static str, String)>;
+
+/// Writes the mail of a request, or says why it cannot be written.
+fn write(
+    db: &dyn Db,
+    c: &Claim<'_>,
+    profile: &Profile,
+    request: &Leased,
+    lead: Option<&Fields>,
+    content: Option<&Content>,
+) -> Result<Written> {
+    let Some((lead, to)) = lead.and_then(|l| Some((l, l.get(Field::Email)?))) else {
+        return Ok(Err(("failed", "The lead has no e-mail address.".to_owned())));
+    };
+    let Some(content) = content else { return Ok(Err(("failed", "The rule's text is gone.".to_owned()))) };
+    let unsubscribe = format!("{}/u/{}", c.base_url, (c.sign)(request.lead_id));
+    let extra = BTreeMap::from([("unsubscribe_url", unsubscribe.clone()), ("sender_name", sender_name(profile))]);
+    let render = |template: &str| template::render(template, lead, &extra);
+    let (subject, body) = match (render(&content.subject), render(&content.body)) {
+        (Ok(subject), Ok(body)) => (subject.split_whitespace().collect::<Vec<_>>().join(" "), body),
+        (Err(e), _) => return Ok(Err(("failed", format!("The subject could not be written. {e}")))),
+        (_, Err(e)) => return Ok(Err(("failed", format!("The text could not be written. {e}")))),
+    };
+    let host = sender_domain(profile);
+    let message = Message {
+        message_id: format!("{}.{}@{host}", request.id, c.subaccount),
+        recipient: to.to_owned(),
+        subject,
+        body,
+        sent_at: None,
+        detail: None,
+    };
+    message::insert(db, request.id, Some(request.lead_id), profile.id, &message, c.now)?;
+    // A later attempt sends what the first wrote, whatever the lead or the rule says by now.
+    let kept = message::of_request(db, request.id)?.unwrap_or(message);
+    Ok(Ok(task(c, profile, request, lead, kept, &unsubscribe)))
+}
+
+fn task(c: &Claim<'_>, profile: &Profile, request: &Leased, lead: &Fields, m: Message, unsubscribe: &str) -> Task {
+    let names = [Field::FirstName, Field::LastName].map(|f| lead.get(f));
+    let to_name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Task {
+        lease: Lease { subaccount: c.subaccount.to_owned(), id: request.id, lease_token: c.token.to_owned() },
+        profile_id: profile.id,
+        attempt: request.attempt,
+        lease_until: c.lease_until,
+        work: Work::Outreach {
+            message: worker_api::Message {
+                message_id: m.message_id,
+                date: c.now,
+                to: m.recipient,
+                to_name: Some(to_name).filter(|n| !n.is_empty()),
+                subject: m.subject,
+                text: m.body,
+                html: None,
+                headers: vec![
+                    ("List-Unsubscribe".to_owned(), format!("<{unsubscribe}>")),
+                    ("List-Unsubscribe-Post".to_owned(), "List-Unsubscribe=One-Click".to_owned()),
+                ],
+            },
+        },
+    }
+}
+
+/// Ends a request that was just leased and will not be sent.
+fn refuse(db: &dyn Db, c: &Claim<'_>, profile: &Profile, request: &Leased, status: &str, reason: &str) -> Result<()> {
+    request::end(db, request.id, c.token, status, Some(reason), c.now, None)?;
+    event::insert(
+        db,
+        &Event {
+            at: c.now,
+            kind: format!("outreach_{status}"),
+            lead_id: Some(request.lead_id),
+            rule_id: request.rule_id,
+            profile_id: Some(profile.id),
+            request_id: Some(request.id),
+            data: Some(reason.to_owned()),
+            ..Event::default()
+        },
+    )
+}
+
+fn from(profile: &Profile) -> String {
+    let settings: serde_json::Value = serde_json::from_str(&profile.settings).unwrap_or_default();
+    settings["from"].as_str().unwrap_or_default().to_owned()
+}
+
+fn sender_name(profile: &Profile) -> String {
+    let from = from(profile);
+    from.split('<').next().unwrap_or_default().trim().trim_matches('"').to_owned()
+}
+
+fn sender_domain(profile: &Profile) -> String {
+    let address = domain::address::of_mailbox(&from(profile)).unwrap_or_default();
+    address.rsplit('@').next().filter(|d| !d.is_empty()).unwrap_or("localhost").to_owned()
+}

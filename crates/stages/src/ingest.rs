@@ -1,0 +1,206 @@
+//! Reads the chunks of an upload into rows, from checkpoint to checkpoint. Nothing touches a lead before the whole
+//! file has been read, so a file that breaks off or cannot be read changes nothing.
+
+use domain::dialect::{self, Charset};
+use domain::lead::Target;
+use domain::record::{self, Consumed};
+use domain::table::{self, COLUMNS_MAX, RECORD_MAX};
+use store::import::{self, Batch, Checkpoint, Import, NewRow};
+use store::{Db, Result, lead};
+
+use crate::run::Stage;
+
+/// The size that uploads are cut into.
+pub const CHUNK: usize = 256 * 1024;
+/// Chunks that one step reads.
+const CHUNKS: i64 = 4;
+/// Chunks that the longest record may span.
+const CHUNKS_MAX: i64 = (RECORD_MAX / CHUNK) as i64 + 2;
+/// Rows that one step keeps.
+const ROWS: usize = 5_000;
+/// An upload that is silent for so long has broken off, in milliseconds.
+const ABANDONED: i64 = 10 * 60 * 1000;
+
+/// The `ingest` stage.
+pub struct Ingest;
+
+impl Stage for Ingest {
+    fn name(&self) -> &'static str {
+        "ingest"
+    }
+
+    fn wakes(&self) -> &'static [&'static str] {
+        &["import"]
+    }
+
+    fn step(&self, db: &dyn Db, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
+        // Each open import gets its turn in each step, so a large file does not hold up a small one.
+        let mut worked = false;
+        for import in import::open(db, 100)? {
+            worked |= match import.status.as_str() {
+                "pending" => describe(db, &import, now)?,
+                "ingesting" => read(db, &import, now, promise)?,
+                _ => false,
+            };
+        }
+        Ok(worked)
+    }
+
+    fn next(&self, db: &dyn Db, now: i64) -> Result<Option<i64>> {
+        let waiting = import::open(db, 100)?.iter().any(|i| i.status != "importing");
+        Ok(waiting.then_some(now + 1_000))
+    }
+}
+
+fn fail(db: &dyn Db, import: &Import, reason: &str, now: i64) -> Result<bool> {
+    import::fail(db, import.id, reason, now).map(|()| true)
+}
+
+/// Nothing to read yet: waits, unless nothing will ever come.
+fn wait(db: &dyn Db, import: &Import, now: i64) -> Result<bool> {
+    if !import.upload_done && import.touched_at < now - ABANDONED {
+        return fail(db, import, "The upload broke off, and nothing of it was imported. Upload the file again.", now);
+    }
+    Ok(false)
+}
+
+/// Finds out how the file is written.
+fn describe(db: &dyn Db, import: &Import, now: i64) -> Result<bool> {
+    let Some((_, bytes)) = import::chunks(db, import.id, 0, 1)?.into_iter().next() else {
+        if import.upload_done {
+            return fail(db, import, "The file is empty.", now);
+        }
+        return wait(db, import, now);
+    };
+    if let Some(reason) = dialect::refusal(&bytes) {
+        return fail(db, import, reason, now);
+    }
+    let whole = import.upload_done && import.bytes_received == bytes.len() as i64;
+    let charset = Charset::Ascii.sniff(&bytes);
+    let text = record::decode(&bytes, charset);
+    let dialect = dialect::sniff(&text, whole);
+    let mut first = Vec::new();
+    record::split(&text, dialect.delimiter, whole, |r| {
+        first = r.cells().map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+        false
+    });
+    if first.is_empty() && !import.upload_done {
+        return wait(db, import, now);
+    }
+    if first.is_empty() && !whole {
+        return fail(db, import, "The first line of the file is too long to be a header or a row.", now);
+    }
+    if first.len() > COLUMNS_MAX {
+        let reason = format!("The file has {} columns; at most {COLUMNS_MAX} are taken.", first.len());
+        return fail(db, import, &reason, now);
+    }
+    let columns = match dialect.has_header {
+        true => table::columns_of_header(&first),
+        false => table::columns_of_data(&first),
+    };
+    let delimiter = char::from(dialect.delimiter).to_string();
+    let custom = columns.iter().filter_map(|c| match &c.target {
+        Some(Target::Data(name)) => Some(name.as_str()),
+        _ => None,
+    });
+    lead::ensure_custom_fields(db, custom, now)?;
+    import::describe(db, import.id, charset.name(), &delimiter, dialect.has_header, &columns)?;
+    Ok(true)
+}
+
+/// Reads on from the checkpoint.
+fn read(db: &dyn Db, import: &Import, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
+    for limit in [CHUNKS, CHUNKS_MAX] {
+        let chunks = import::chunks(db, import.id, import.at.chunk, limit)?;
+        let all = (chunks.len() as i64) < limit;
+        let window = Window::new(import, &chunks, all && import.upload_done);
+        if window.text.is_empty() && window.last {
+            promise()?;
+            import::begin_importing(db, import.id)?;
+            return Ok(true);
+        }
+        let (rows, consumed) = window.rows(import);
+        if consumed.bytes > 0 {
+            let batch = Batch {
+                rows,
+                from: import.at,
+                to: window.checkpoint(import, &chunks, consumed),
+                encoding: window.charset.name(),
+            };
+            import::add_rows(db, import.id, batch)?;
+            return Ok(true);
+        }
+        if all {
+            return wait(db, import, now);
+        }
+    }
+    let reason = format!("The quoted cell that begins on line {} never ends: a quotation mark is missing.", import.at.line);
+    fail(db, import, &reason, now)
+}
+
+/// A part of a file that begins between two records.
+struct Window {
+    charset: Charset,
+    /// In UTF-8.
+    text: Vec<u8>,
+    /// Whether the file ends with it.
+    last: bool,
+}
+
+impl Window {
+    fn new(import: &Import, chunks: &[(i64, Vec<u8>)], last: bool) -> Self {
+        let mut bytes = Vec::with_capacity(chunks.iter().map(|(_, b)| b.len()).sum());
+        for (i, (_, chunk)) in chunks.iter().enumerate() {
+            let from = if i == 0 { import.at.offset as usize } else { 0 };
+            bytes.extend_from_slice(chunk.get(from..).unwrap_or_default());
+        }
+        let before = Charset::from_name(import.encoding.as_deref().unwrap_or("us-ascii"));
+        let charset = match before.sniff(&bytes) {
+            // A file does not become UTF-16 in the middle.
+            Charset::Utf16Le | Charset::Utf16Be if before == Charset::Ascii => Charset::Utf8,
+            charset => charset,
+        };
+        let text = match record::decode(&bytes, charset) {
+            std::borrow::Cow::Borrowed(_) => bytes,
+            std::borrow::Cow::Owned(text) => text,
+        };
+        Window { charset, text, last }
+    }
+
+    fn rows(&self, import: &Import) -> (Vec<NewRow>, Consumed) {
+        let delimiter = import.delimiter.as_ref().and_then(|d| d.bytes().next()).unwrap_or(b',');
+        let at_start = import.at.chunk == 0 && import.at.offset == 0;
+        let mut header = at_start && import.has_header == Some(true);
+        let mut rows = Vec::new();
+        let consumed = record::split(&self.text, delimiter, self.last, |r| {
+            if std::mem::take(&mut header) {
+                return true;
+            }
+            rows.push(NewRow {
+                no: import.total + 1 + rows.len() as i64,
+                line: import.at.line + r.lines_before as i64,
+                read: table::read_row(&import.columns, r.cells()),
+                raw: r.raw.to_vec(),
+            });
+            rows.len() < ROWS
+        });
+        (rows, consumed)
+    }
+
+    /// Where in the chunks the consumed text ends.
+    fn checkpoint(&self, import: &Import, chunks: &[(i64, Vec<u8>)], consumed: Consumed) -> Checkpoint {
+        let used = record::encoded_len(&self.text[..consumed.bytes], self.charset);
+        let mut offset = import.at.offset as usize + used;
+        let mut chunk = import.at.chunk;
+        for (no, bytes) in chunks {
+            chunk = *no;
+            if offset < bytes.len() {
+                break;
+            }
+            // Right at the end of a chunk: the next one begins there.
+            offset -= bytes.len();
+            chunk = no + 1;
+        }
+        Checkpoint { chunk, offset: offset as i64, line: import.at.line + consumed.lines as i64 }
+    }
+}
