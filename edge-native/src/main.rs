@@ -1,2 +1,49 @@
-//! The `sluice` host.
-fn main() {}
+//! `sluice`: the embedded host. It reads the same `spin.toml` as Spin does, serves its components,
+//! fires its schedules and supervises a local worker.
+
+mod cli;
+mod config;
+mod data;
+mod engine;
+mod host;
+mod load;
+mod metrics;
+mod serve;
+mod up;
+
+use clap::Parser;
+use cli::{Cli, Command, LogFormat};
+use std::process::ExitCode;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Requests allocate small things and free them on the same thread; mimalloc is made for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Command::Up(options) => {
+            start_logging(options.log_format, options.log_level);
+            up::run(options)
+        }
+        Command::Doctor(_) => Ok(()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sluice: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logging(format: LogFormat, level: tracing::Level) {
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::from_level(level))
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(false).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}

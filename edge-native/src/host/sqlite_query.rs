@@ -1,0 +1,151 @@
+//! One statement on one connection: binding, stepping, and what comes back.
+
+use super::bindings::spin::sqlite::sqlite::{Error, QueryResult, RowResult, Value};
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Batch, Connection, ErrorCode, Statement, ToSql};
+
+/// A result holds at most this many bytes of values; more wants a cursor or a LIMIT.
+const LARGEST_RESULT: usize = 128 << 20;
+
+/// What came of trying to execute a statement.
+pub enum Attempt {
+    /// It ran, or failed for good.
+    Done(Result<QueryResult, Error>),
+    /// Another connection is writing; nothing has happened and trying again may work.
+    Busy,
+}
+
+/// Executes a statement. Only the first statement of the text is executed, as on Spin.
+pub fn attempt(connection: &Connection, sql: &str, parameters: &[Value]) -> Attempt {
+    let result = match connection.prepare_cached(sql) {
+        Ok(mut statement) => run(&mut statement, parameters),
+        Err(rusqlite::Error::MultipleStatement) => first_only(connection, sql, parameters),
+        Err(error) => Err(Failure::Sqlite(error)),
+    };
+    match result {
+        Ok(result) => Attempt::Done(Ok(result)),
+        Err(Failure::Sqlite(error)) if is_busy(&error) => Attempt::Busy,
+        Err(Failure::Sqlite(error)) => Attempt::Done(Err(describe(&error))),
+        Err(Failure::Said(text)) => Attempt::Done(Err(Error::Io(text))),
+    }
+}
+
+enum Failure {
+    Sqlite(rusqlite::Error),
+    Said(String),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+fn first_only(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Value],
+) -> Result<QueryResult, Failure> {
+    tracing::warn!(
+        sql,
+        "only the first of several statements is executed, as on Spin"
+    );
+    match FallibleIterator::next(&mut Batch::new(connection, sql))? {
+        Some(mut statement) => run(&mut statement, parameters),
+        None => Ok(QueryResult {
+            columns: Vec::new(),
+            rows: Vec::new(),
+        }),
+    }
+}
+
+fn run(statement: &mut Statement, parameters: &[Value]) -> Result<QueryResult, Failure> {
+    let wanted = statement.parameter_count();
+    if parameters.len() > wanted {
+        let given = parameters.len();
+        return Err(Failure::Said(format!(
+            "{given} parameters given, the statement has {wanted}"
+        )));
+    }
+    let columns: Vec<String> = statement
+        .column_names()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    for (position, value) in parameters.iter().enumerate() {
+        statement.raw_bind_parameter(position + 1, Parameter(value))?;
+    }
+    let mut rows = Vec::new();
+    let mut size = 0;
+    let mut cursor = statement.raw_query();
+    while let Some(row) = cursor.next()? {
+        let mut values = Vec::with_capacity(columns.len());
+        for column in 0..columns.len() {
+            let value = row.get_ref(column)?;
+            size += 16 + value_size(value);
+            values.push(take(value)?);
+        }
+        if size > LARGEST_RESULT {
+            let most = LARGEST_RESULT >> 20;
+            return Err(Failure::Said(format!(
+                "the result is larger than {most} MB"
+            )));
+        }
+        rows.push(RowResult { values });
+    }
+    Ok(QueryResult { columns, rows })
+}
+
+struct Parameter<'v>(&'v Value);
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Integer(number) => ValueRef::Integer(*number),
+            Value::Real(number) => ValueRef::Real(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Blob(bytes) => ValueRef::Blob(bytes),
+            Value::Null => ValueRef::Null,
+        }))
+    }
+}
+
+fn take(value: ValueRef) -> Result<Value, Failure> {
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(error) => return Err(Failure::Said(format!("a text value is not UTF-8: {error}"))),
+        },
+    })
+}
+
+fn value_size(value: ValueRef) -> usize {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        _ => 8,
+    }
+}
+
+/// SQLITE_BUSY, unless this transaction read a snapshot that has passed: that never gets better.
+fn is_busy(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error() {
+        Some(error) => {
+            error.code == ErrorCode::DatabaseBusy
+                && error.extended_code != rusqlite::ffi::SQLITE_BUSY_SNAPSHOT
+        }
+        None => false,
+    }
+}
+
+/// The error as the guest sees it.
+pub fn describe(error: &rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::DatabaseFull,
+        _ => Error::Io(error.to_string()),
+    }
+}

@@ -1,0 +1,106 @@
+//! From a checked configuration to components that are ready to be instantiated.
+
+use crate::cli::LimitOptions;
+use crate::config::App;
+use crate::config::fault::Faults;
+use crate::data::DataFolder;
+use crate::host::key_value::Stores;
+use crate::host::sqlite_pool::Databases;
+use crate::host::{self, Grants, InstanceState};
+use crate::metrics::Metrics;
+use crate::serve::{Limits, Loaded, Shared};
+use crate::{config::ComponentConfig, engine};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+/// Compiles, links and checks every component; what is wrong with any of them goes to `faults`.
+pub fn load(
+    app: App,
+    data: &DataFolder,
+    options: &LimitOptions,
+    faults: &mut Faults,
+) -> anyhow::Result<Shared> {
+    let memory = options.instance_memory << 20;
+    let limits = engine::EngineLimits {
+        memory,
+        instances: options.max_instances,
+    };
+    let engine = engine::new(limits)?;
+    engine::start_epochs(&engine)?;
+    let configs = || app.components.values();
+    let databases = Arc::new(Databases::new(
+        &data.databases(),
+        options.sqlite_synchronous,
+        options.sqlite_connections,
+        configs().flat_map(|config| config.sqlite.iter().map(String::as_str)),
+    ));
+    let stores = Arc::new(Stores::new(
+        &data.stores(),
+        configs().flat_map(|config| config.key_value.iter().map(String::as_str)),
+    ));
+    let metrics = Arc::new(Metrics::new(databases.clone()));
+    let linker = host::linker(&engine)?;
+    let mut components = BTreeMap::new();
+    for config in configs() {
+        let grants = Arc::new(Grants {
+            config: config.clone(),
+            databases: databases.clone(),
+            stores: stores.clone(),
+            memory,
+        });
+        match component(&engine, &linker, config, grants, data, &metrics) {
+            Ok(loaded) => drop(components.insert(config.name.clone(), Arc::new(loaded))),
+            Err(error) => {
+                let what = format!("component `{}` does not load: {error:#}", config.name);
+                let fix = "build it for wasm32-wasip2; it may import WASI and Spin's interfaces \
+                           sqlite@3.1.0, variables@3.0.0, key-value@3.0.0";
+                faults.add(config.source.display().to_string(), what, fix);
+            }
+        }
+    }
+    let limits = limits_of(options);
+    Ok(Shared {
+        engine,
+        app,
+        components,
+        limits,
+        metrics,
+        databases,
+        in_flight: 0.into(),
+    })
+}
+
+fn component(
+    engine: &Engine,
+    linker: &Linker<InstanceState>,
+    config: &ComponentConfig,
+    grants: Arc<Grants>,
+    data: &DataFolder,
+    metrics: &Metrics,
+) -> anyhow::Result<Loaded> {
+    let component = engine::cache::load(engine, &config.source, &data.cache())?;
+    let pre = linker.instantiate_pre(&component)?;
+    let metrics = metrics.component(&config.name);
+    Ok(Loaded {
+        name: config.name.clone(),
+        pre,
+        grants,
+        metrics,
+    })
+}
+
+fn limits_of(options: &LimitOptions) -> Limits {
+    Limits {
+        body: options.max_body,
+        head: options.max_head,
+        deadline: Duration::from_secs(options.deadline),
+        requests: options.max_requests,
+        per_instance: options.instance_concurrency,
+        reuse: options.instance_reuse,
+        idle: Duration::from_secs(30),
+        stream: Duration::from_secs(options.max_stream),
+    }
+}

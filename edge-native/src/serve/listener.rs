@@ -1,0 +1,162 @@
+//! Connections: accepted in one place, served for good on the thread with the fewest.
+
+use super::Shared;
+use super::router::Router;
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpStream};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// A client must send a whole head within this time, also on a connection that is kept alive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The threads that serve.
+pub struct Threads {
+    threads: Vec<Thread>,
+    stop: watch::Sender<bool>,
+}
+
+struct Thread {
+    connections: Arc<AtomicUsize>,
+    hand_over: mpsc::UnboundedSender<(TcpStream, SocketAddr)>,
+    handle: JoinHandle<()>,
+}
+
+impl Threads {
+    /// Starts `count` threads.
+    pub fn start(shared: &Arc<Shared>, count: usize) -> anyhow::Result<Self> {
+        let (stop, stopping) = watch::channel(false);
+        let mut threads = Vec::new();
+        for number in 0..count {
+            let router = Router::new(shared).map_err(anyhow::Error::from)?;
+            let connections = Arc::new(AtomicUsize::new(0));
+            let (hand_over, incoming) = mpsc::unbounded_channel();
+            let (counter, stopping) = (connections.clone(), stopping.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let serve = move || runtime.block_on(serve(router, incoming, counter, stopping));
+            let handle = std::thread::Builder::new()
+                .name(format!("http-{number}"))
+                .spawn(serve)?;
+            threads.push(Thread {
+                connections,
+                hand_over,
+                handle,
+            });
+        }
+        Ok(Self { threads, stop })
+    }
+
+    /// Gives a connection to the thread with the fewest.
+    pub fn take(&self, stream: TcpStream, client: SocketAddr) {
+        let fewest = self
+            .threads
+            .iter()
+            .min_by_key(|thread| thread.connections.load(Relaxed));
+        if let Some(thread) = fewest {
+            thread.connections.fetch_add(1, Relaxed);
+            // A thread that is gone has ended the process's service anyway.
+            let _ = thread.hand_over.send((stream, client));
+        }
+    }
+
+    /// Finishes what is in flight, up to `most`.
+    pub fn stop(self, most: Duration) {
+        let _ = self.stop.send(true);
+        let until = std::time::Instant::now() + most;
+        for thread in self.threads {
+            drop(thread.hand_over);
+            while !thread.handle.is_finished() && std::time::Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+async fn serve(
+    router: Arc<Router>,
+    mut incoming: mpsc::UnboundedReceiver<(TcpStream, SocketAddr)>,
+    connections: Arc<AtomicUsize>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let told = stopping.clone();
+    loop {
+        tokio::select! {
+            next = incoming.recv() => match next {
+                Some((stream, client)) => {
+                    let open = Open(connections.clone());
+                    let connection = connection(router.clone(), stream, client, told.clone());
+                    tokio::spawn(async move {
+                        connection.await;
+                        drop(open);
+                    });
+                }
+                None => break,
+            },
+            _ = stopping.wait_for(|stop| *stop) => break,
+        }
+    }
+    while connections.load(Relaxed) > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// One open connection, counted until dropped.
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+async fn connection(
+    router: Arc<Router>,
+    stream: TcpStream,
+    client: SocketAddr,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let _ = stream.set_nodelay(true);
+    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
+        return;
+    };
+    let client: Arc<HeaderValue> = match HeaderValue::from_str(&client.to_string()) {
+        Ok(client) => Arc::new(client),
+        Err(_) => return,
+    };
+    let service = service_fn(move |request| {
+        let (router, client) = (router.clone(), client.clone());
+        async move { Ok::<_, Infallible>(router.answer(request, &client).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(200)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let told = async move { stopping.wait_for(|stop| *stop).await.map(drop) };
+    let early = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        _ = told => None,
+    };
+    let ended = match early {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}

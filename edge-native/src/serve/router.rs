@@ -1,0 +1,198 @@
+//! From a request to a component's answer, on one thread.
+
+use super::Shared;
+use super::body::Bounded;
+use super::headers::RouteHeaders;
+use super::problem::Problem;
+use super::proxy::{self, Clock, Handler, RequestData};
+use crate::config::route::Routes;
+use crate::host::outbound_http::{Chain, Network};
+use futures::future::BoxFuture;
+use http::{HeaderValue, Request, Response};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// The handlers of one thread, found by route and by name.
+pub struct Router {
+    shared: Arc<Shared>,
+    routes: Routes<Target>,
+    by_name: BTreeMap<String, Handler>,
+}
+
+struct Target {
+    handler: Handler,
+    headers: RouteHeaders,
+}
+
+impl Router {
+    /// The handlers of a thread; nothing is instantiated before the first request.
+    pub fn new(shared: &Arc<Shared>) -> wasmtime::Result<Arc<Self>> {
+        let mut failed = None;
+        let router = Arc::new_cyclic(|this: &Weak<Self>| {
+            let chain: Weak<dyn Chain> = this.clone();
+            let network = Network::new(chain);
+            let mut by_name = BTreeMap::new();
+            for name in &shared.app.http_components {
+                match proxy::handler(shared, &shared.components[name], network.clone()) {
+                    Ok(handler) => drop(by_name.insert(name.clone(), handler)),
+                    Err(error) => failed = Some(error.context(format!("component `{name}`"))),
+                }
+            }
+            let target = |(pattern, name): &(_, String)| {
+                let handler = by_name.get(name)?.clone();
+                let headers = RouteHeaders::new(pattern);
+                Some((pattern.clone(), Target { handler, headers }))
+            };
+            let routes = Routes::new(shared.app.routes.iter().filter_map(target).collect());
+            Self {
+                shared: shared.clone(),
+                routes,
+                by_name,
+            }
+        });
+        match failed {
+            None => Ok(router),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Answers a request from outside.
+    pub async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        client: &HeaderValue,
+    ) -> Response<WasiBody> {
+        let limits = &self.shared.limits;
+        if head_size(&request) > limits.head {
+            return Problem::HeadTooLarge(limits.head).response();
+        }
+        if request.body().size_hint().lower() > limits.body {
+            return Problem::BodyTooLarge(limits.body).response();
+        }
+        let path = request.uri().path().to_owned();
+        let Some((_, target, found)) = self.routes.find(&path) else {
+            return Problem::NoRoute.response();
+        };
+        let Some(_permit) = Permit::take(&self.shared) else {
+            self.shared.metrics.refused.inc();
+            return Problem::Busy.response();
+        };
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let params: Vec<_> = found.params.iter().map(owned).collect();
+        target
+            .headers
+            .apply(&mut request, found.rest, &params, client);
+        let exceeded = Arc::new(AtomicBool::new(false));
+        let clock = (!request.body().is_end_stream()).then(Clock::start);
+        let request = match &clock {
+            None => request.map(|_| empty()),
+            Some(clock) => request.map(|body| {
+                Bounded::new(body, limits.body, clock.clone(), exceeded.clone()).boxed_unsync()
+            }),
+        };
+        let started = Instant::now();
+        let result = target.handler.handle(RequestData { clock }, request).await;
+        let response = match result {
+            _ if exceeded.load(Relaxed) => Problem::BodyTooLarge(limits.body).response(),
+            Ok(response) => response,
+            Err(error) => self.problem(&target.handler, &error, started).response(),
+        };
+        let metrics = &target.handler.state().loaded().metrics;
+        metrics.answered(response.status(), started.elapsed());
+        response
+    }
+
+    fn problem(&self, handler: &Handler, error: &wasmtime::Error, started: Instant) -> Problem {
+        let component = &handler.state().loaded().name;
+        if error.is::<InstantiationError<RequestData>>() {
+            tracing::error!(component, "no instance could be made: {error:#}");
+            return Problem::Busy;
+        }
+        if error.is::<ExpirationError>() || started.elapsed() >= self.shared.limits.deadline {
+            tracing::error!(component, "a request passed its deadline");
+            return Problem::Timeout;
+        }
+        tracing::error!(component, "a request failed: {error:#}");
+        Problem::ComponentFailed
+    }
+}
+
+impl Chain for Router {
+    fn call(
+        self: Arc<Self>,
+        component: &str,
+        request: Request<WasiBody>,
+    ) -> Option<BoxFuture<'static, Result<Response<WasiBody>, Error>>> {
+        let handler = self.by_name.get(component)?.clone();
+        Some(Box::pin(async move {
+            let mut request = request;
+            let path = request.uri().path().to_owned();
+            let client = HeaderValue::from_static("127.0.0.1:0");
+            RouteHeaders::internal().apply(&mut request, &path, &[], &client);
+            let clock = (!request.body().is_end_stream()).then(Clock::start);
+            let started = Instant::now();
+            let result = handler.handle(RequestData { clock }, request).await;
+            let metrics = &handler.state().loaded().metrics;
+            let answered = |response: &Response<_>| {
+                metrics.answered(response.status(), started.elapsed());
+            };
+            match result {
+                Ok(response) => {
+                    answered(&response);
+                    Ok(response)
+                }
+                Err(error) => {
+                    let problem = self.problem(&handler, &error, started);
+                    answered(&problem.response());
+                    Err(match problem {
+                        Problem::Timeout => Error::HttpResponseTimeout,
+                        Problem::Busy => Error::ConnectionLimitReached,
+                        _ => Error::InternalError(Some("the called component failed".to_owned())),
+                    })
+                }
+            }
+        }))
+    }
+}
+
+fn empty() -> WasiBody {
+    http_body_util::Empty::new()
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+fn head_size<B>(request: &Request<B>) -> usize {
+    let fields = request.headers().iter();
+    let fields: usize = fields
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    fields
+        + request
+            .uri()
+            .path_and_query()
+            .map_or(0, |path| path.as_str().len())
+}
+
+/// One of the requests being served; given back when dropped.
+struct Permit<'s>(&'s Shared);
+
+impl<'s> Permit<'s> {
+    fn take(shared: &'s Shared) -> Option<Self> {
+        let permit = Self(shared);
+        let before = shared.in_flight.fetch_add(1, Relaxed);
+        (before < shared.limits.requests).then_some(permit)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
