@@ -1,2 +1,125 @@
 //! The `sluice-worker` daemon.
-fn main() {}
+
+use std::{env, io, process::ExitCode, thread};
+
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+use worker_native::{
+    config::{Config, HELP},
+    doctor, run,
+};
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let command = arguments.next();
+    if let Some(extra) = arguments.next() {
+        eprintln!("{extra:?} is one argument too many; see sluice-worker --help");
+        return ExitCode::from(2);
+    }
+    match command.as_deref() {
+        None => work(),
+        Some("doctor") => examine(),
+        Some("--version" | "-V") => {
+            println!("sluice-worker {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Some("--help" | "-h" | "help") => {
+            println!(
+                "sluice-worker            work until SIGTERM or SIGINT\n\
+                 sluice-worker doctor     check the settings and the slave\n\
+                 sluice-worker --version\n\nEnvironment:\n{HELP}"
+            );
+            ExitCode::SUCCESS
+        }
+        Some(other) => {
+            eprintln!("{other:?} is not a command; see sluice-worker --help");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn work() -> ExitCode {
+    let config = match read_config() {
+        Ok(config) => config,
+        Err(mistakes) => {
+            for mistake in mistakes {
+                eprintln!("{mistake}");
+            }
+            return ExitCode::from(2);
+        }
+    };
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_max_level(config.log)
+        .with_ansi(false)
+        .init();
+    let supervised = config.supervised;
+    finish(|| async move {
+        let stop = stop(supervised)?;
+        run::run(config, stop).await
+    })
+}
+
+fn examine() -> ExitCode {
+    finish(|| async {
+        anyhow::ensure!(doctor::doctor(read_config()).await, "something is wrong");
+        Ok(())
+    })
+}
+
+fn read_config() -> Result<Config, Vec<worker_native::config::Mistake>> {
+    Config::read(|name| env::var(name).ok())
+}
+
+/// Runs `main` on this thread. What still blocks at its end, such as a name that is looked up, is not waited for.
+fn finish<F: Future<Output = anyhow::Result<()>>>(main: impl FnOnce() -> F) -> ExitCode {
+    let runtime = match Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("the runtime did not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(async { main().await });
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sluice-worker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Done, with the reason, when the worker shall stop.
+fn stop(supervised: bool) -> io::Result<impl Future<Output = &'static str>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (ended, end) = oneshot::channel::<()>();
+    if supervised {
+        thread::Builder::new()
+            .name("stdin".into())
+            .stack_size(64 * 1024)
+            .spawn(move || {
+                let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+                let _ = ended.send(());
+            })?;
+    } else {
+        // The channel must stay open for ever.
+        std::mem::forget(ended);
+    }
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            _ = end => "the supervisor is gone",
+        }
+    })
+}

@@ -1,0 +1,191 @@
+//! One request, in the order that neither sends twice nor loses: everything up to DATA's answer, then both records of
+//! the begin (journal and slave), then the mark that the text leaves, then the text, then the outcome.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+use worker_api::{Lease, Message, Outcome, Task, Work};
+
+use crate::{
+    begin::{Answer, Begins},
+    client::Slave,
+    journal::Journal,
+    mime::{self, Mail},
+    outcome::{self, tidy},
+    profiles::{Profiles, Sender},
+    report::Reporter,
+    smtp::{Connection, connect::Connector},
+};
+
+/// Not before this long for a request whose profile is not here, in milliseconds.
+const ELSEWHERE_MS: i64 = 30_000;
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Work as usual.
+    Running,
+    /// Finish what has a connection, give the rest back.
+    Draining,
+    /// Give back whatever has not begun to leave.
+    Stopped,
+}
+
+/// What performing a request needs.
+pub struct Shell {
+    /// The slave.
+    pub slave: Arc<Slave>,
+    /// The journal.
+    pub journal: Journal,
+    /// Where outcomes go.
+    pub reporter: Arc<Reporter>,
+    /// Where begins are asked for.
+    pub begins: Begins,
+    /// The senders.
+    pub profiles: Profiles,
+    /// Opens connections.
+    pub connector: Connector,
+    /// A permit for each mail that may be in flight.
+    pub slots: Semaphore,
+    /// Whether to go on.
+    pub phase: watch::Sender<Phase>,
+}
+
+impl Shell {
+    /// Performs a request and hands its outcome over for reporting.
+    pub async fn perform(&self, task: Task) {
+        let Task {
+            lease,
+            profile_id,
+            work,
+            ..
+        } = task;
+        let Work::Outreach { message } = work;
+        let outcome = match self
+            .profiles
+            .find(&self.slave, &lease.subaccount, profile_id)
+            .await
+        {
+            Some(sender) => self.outreach(&lease, &sender, &message).await,
+            None => Some(Outcome::Retry {
+                error: "the worker that took this request does not hold its profile".into(),
+                after_ms: Some(ELSEWHERE_MS),
+            }),
+        };
+        match outcome {
+            Some(outcome) => self.reporter.ended(lease, outcome),
+            None => self.reporter.forget(&lease),
+        }
+    }
+
+    /// The outcome, or none when the lease is not this worker's any more.
+    async fn outreach(&self, lease: &Lease, sender: &Sender, message: &Message) -> Option<Outcome> {
+        let mail = match mime::build(&sender.settings.from, message) {
+            Ok(mail) => mail,
+            Err(why) => return Some(Outcome::Failed { error: tidy(&why) }),
+        };
+        let permits = async { (sender.permits.acquire().await, self.slots.acquire().await) };
+        let _permits = tokio::select! {
+            biased;
+            () = self.reached(Phase::Draining) => return Some(Outcome::Released),
+            permits = permits => permits,
+        };
+        let ready = tokio::select! {
+            biased;
+            () = self.reached(Phase::Stopped) => return Some(Outcome::Released),
+            ready = self.approach(lease, sender, &mail) => ready,
+        };
+        let mut connection = match ready {
+            Ok(connection) => connection,
+            Err(outcome) => return outcome,
+        };
+        // From here to the write nothing waits: a process that dies before this line has certainly not sent.
+        if let Err(error) = self.journal.sending(lease) {
+            tracing::error!(%error, "not sent");
+            return Some(Outcome::Released);
+        }
+        Some(match connection.text(&mail).await {
+            Ok(reply) => {
+                sender.keep(connection);
+                outcome::of_acceptance(&reply)
+            }
+            Err(fault) => {
+                // A refusal of the text ends the transaction, not the connection.
+                if !fault.ends_connection() {
+                    sender.keep(connection);
+                }
+                outcome::of_fault(&fault)
+            }
+        })
+    }
+
+    /// A connection on which the server waits for the text, with both records made; or the outcome.
+    async fn approach(
+        &self,
+        lease: &Lease,
+        sender: &Sender,
+        mail: &Mail,
+    ) -> Result<Connection, Option<Outcome>> {
+        let connection = self.envelope(sender, mail).await.map_err(Some)?;
+        // Dropping the connection without the final dot takes the mail back: the server must discard it.
+        let mark = self.journal.begun(lease).map_err(|error| {
+            tracing::error!(%error, "not sent");
+            Some(Outcome::Released)
+        })?;
+        let (durable, answer) = tokio::join!(self.journal.durable(mark), self.begins.begin(lease));
+        match (durable, answer) {
+            (Ok(()), Answer::Go) => Ok(connection),
+            (_, Answer::Refused(reason)) => {
+                tracing::info!(subaccount = %lease.subaccount, request = lease.id, reason, "not sent: the slave refused the begin");
+                Err(None)
+            }
+            (Err(error), _) => {
+                tracing::error!(%error, "not sent");
+                Err(Some(Outcome::Released))
+            }
+            (_, Answer::Unknown(why)) => {
+                tracing::warn!(subaccount = %lease.subaccount, request = lease.id, why, "not sent: the begin could not be recorded");
+                Err(Some(Outcome::Released))
+            }
+        }
+    }
+
+    /// Goes up to DATA's answer, on an idle connection if there is one, and on a fresh one if that turns out closed.
+    async fn envelope(&self, sender: &Sender, mail: &Mail) -> Result<Connection, Outcome> {
+        if let Some(outcome) = sender.paused() {
+            return Err(outcome);
+        }
+        if let Some(mut connection) = sender.idle().await {
+            match connection.envelope(mail).await {
+                Ok(()) => return Ok(connection),
+                Err(fault) if fault.is_stale_connection() => {}
+                Err(fault) => {
+                    if !fault.ends_connection() && connection.reset().await {
+                        sender.keep(connection);
+                    }
+                    return Err(outcome::of_fault(&fault));
+                }
+            }
+        }
+        let mut connection = sender
+            .connect(&self.connector)
+            .await
+            .map_err(|fault| outcome::of_fault(&fault))?;
+        match connection.envelope(mail).await {
+            Ok(()) => Ok(connection),
+            Err(fault) => {
+                if !fault.ends_connection() && connection.reset().await {
+                    sender.keep(connection);
+                }
+                Err(outcome::of_fault(&fault))
+            }
+        }
+    }
+
+    async fn reached(&self, phase: Phase) {
+        let mut phases = self.phase.subscribe();
+        if phases.wait_for(|&now| now >= phase).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The real `sluice-worker` between a slave and a mail server that do as the tests tell them.
+
+mod crashes;
+mod daemon;
+mod sending;
+mod slave;
+mod smtp;
+mod tls;
+mod worker;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// Waits until `condition` holds; panics with `what` when it does not in time.
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited too long until {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
