@@ -4,18 +4,18 @@
 
   // Times arrive in UTC; people read their own zone.
   var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  var MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   function localTimes(root) {
     var now = new Date();
     root.querySelectorAll("time[datetime]").forEach(function (el) {
       var t = new Date(el.dateTime);
       if (isNaN(t)) return;
-      var parts = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+      var text = String(t.getHours()).padStart(2, "0") + ":" + String(t.getMinutes()).padStart(2, "0");
       if (t.toDateString() !== now.toDateString()) {
-        parts.day = "numeric";
-        parts.month = "short";
-        if (t.getFullYear() !== now.getFullYear()) parts.year = "numeric";
+        var year = t.getFullYear() === now.getFullYear() ? "" : " " + t.getFullYear();
+        text = t.getDate() + " " + MONTHS[t.getMonth()] + year + " " + text;
       }
-      el.textContent = new Intl.DateTimeFormat("en-GB", parts).format(t).replace(",", "");
+      el.textContent = text;
       el.title = t.toString();
     });
     document.querySelectorAll("[data-zone]").forEach(function (el) {
@@ -47,6 +47,15 @@
     var name = new Intl.DateTimeFormat("en-GB", hourly
       ? { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" }
       : { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
+    var readout = document.createElement("p");
+    readout.className = "readout";
+    readout.setAttribute("aria-hidden", "true");
+    plot.after(readout);
+    function read(u) {
+      var i = u.cursor.idx;
+      readout.textContent = i == null
+        ? "" : name.format(data[0][i] * 1000) + ": " + data[1][i].toLocaleString("en");
+    }
     var drawn;
     function draw() {
       if (drawn) drawn.destroy();
@@ -77,13 +86,13 @@
             values: function (u, ns) { return ns.map(function (n) { return n.toLocaleString("en"); }); } }, axis)
         ],
         series: [
-          { label: hourly ? "Hour" : "Day", value: function (u, t) { return t == null ? "–" : name.format(t * 1000); } },
-          { label: figure.dataset.label, stroke: css("--gold-deep"), fill: css("--gold"), width: 1, points: { show: false },
-            paths: window.uPlot.paths.bars({ size: [0.72, 64] }),
-            value: function (u, n) { return n == null ? "–" : n.toLocaleString("en"); } }
+          {},
+          { stroke: css("--gold-bar"), fill: css("--gold-bar"), width: 0, points: { show: false },
+            paths: window.uPlot.paths.bars({ size: [0.72, 64] }) }
         ],
         cursor: { y: false, drag: { x: false, y: false } },
-        legend: { live: true }
+        hooks: { setCursor: [read] },
+        legend: { show: false }
       }, data, plot);
     }
     draw();

@@ -26,7 +26,7 @@ const MIDNIGHT: i64 = NOW - NOW % DAY;
 pub fn all(lead: &str) -> Vec<(&'static str, String)> {
     let mut pages = front();
     pages.extend(master());
-    pages.extend(home(lead));
+    pages.extend(home());
     pages.extend(imports(lead));
     pages.extend(leads(lead));
     pages.extend(profiles());
@@ -282,7 +282,7 @@ fn rule_rows() -> Vec<RuleRow> {
     ]
 }
 
-fn home(lead: &str) -> Vec<(&'static str, String)> {
+fn home() -> Vec<(&'static str, String)> {
     let profile = |id, name: &str, state: &str, sent, daily_max| ProfileUse {
         id,
         name: s(name),
@@ -298,9 +298,7 @@ fn home(lead: &str) -> Vec<(&'static str, String)> {
         until,
     };
     let full = Dashboard {
-        page: tenant().with_notice(format!(
-            "The rule “Second nudge” is off. {lead} is not mailed."
-        )),
+        page: tenant().with_notice("The rule “Second nudge” is off."),
         setup: Setup {
             leads: true,
             profile: true,
@@ -334,7 +332,7 @@ fn home(lead: &str) -> Vec<(&'static str, String)> {
                 15,
                 "Office relay",
                 "/profiles",
-                "the server refuses connections, tried again",
+                "the server refuses connections, tried again later",
                 Some(NOW + 4 * MINUTE),
             ),
         ],
