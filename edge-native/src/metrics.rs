@@ -111,17 +111,18 @@ impl Metrics {
             vec![("component", name.to_owned()), (key, value.to_owned())]
         };
         let own: Labels = vec![("component", name.to_owned())];
+        // A borrowed counter would hold its family's lock until the end of the statement.
         let class = |class: usize| {
             self.requests
-                .get_or_create(&of("class", &format!("{class}xx")))
+                .get_or_create_owned(&of("class", &format!("{class}xx")))
         };
         ComponentMetrics {
-            by_class: std::array::from_fn(|index| class(index).clone()),
-            latency: self.latency.get_or_create(&own).clone(),
-            traps: self.traps.get_or_create(&own).clone(),
-            instances: self.instances.get_or_create(&own).clone(),
-            ticks_ok: self.cron.get_or_create(&of("result", "ok")).clone(),
-            ticks_failed: self.cron.get_or_create(&of("result", "failed")).clone(),
+            by_class: std::array::from_fn(|index| class(index)),
+            latency: self.latency.get_or_create_owned(&own),
+            traps: self.traps.get_or_create_owned(&own),
+            instances: self.instances.get_or_create_owned(&own),
+            ticks_ok: self.cron.get_or_create_owned(&of("result", "ok")),
+            ticks_failed: self.cron.get_or_create_owned(&of("result", "failed")),
         }
     }
 
