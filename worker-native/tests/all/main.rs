@@ -1,10 +1,17 @@
 //! The real `sluice-worker` between a slave and a mail server that do as the tests tell them.
 
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a panic is how a test speaks"
+)]
+
 mod crashes;
 mod daemon;
 mod sending;
 mod slave;
 mod smtp;
+mod speed;
 mod tls;
 mod worker;
 

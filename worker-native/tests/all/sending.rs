@@ -107,7 +107,7 @@ async fn each_step_that_goes_wrong_ends_the_request_by_its_meaning() {
     let mut servers = vec![];
     for (id, (step, action, _, _)) in (1..).zip(table) {
         let server = Server::start().await;
-        server.script(step, &[action.clone()]);
+        server.script(step, std::slice::from_ref(action));
         slave.profile_at(id, server.address);
         slave.request(id, id);
         servers.push(server);
