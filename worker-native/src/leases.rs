@@ -1,4 +1,4 @@
-//! The leases of requests in hand, kept alive until they have ended.
+//! The leases of requests in hand, kept alive until they have ended, and how many each profile has.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::time::{Instant, sleep};
-use worker_api::Lease;
+use worker_api::{Lease, ProfileKey};
 
 use crate::client::Slave;
 
@@ -15,26 +15,47 @@ use crate::client::Slave;
 #[derive(Default)]
 pub struct Leases {
     granted: Mutex<HashMap<Lease, Instant>>,
+    hands: Mutex<HashMap<ProfileKey, usize>>,
 }
 
 /// Holds a lease until it is dropped.
 pub struct Held {
     leases: Arc<Leases>,
     lease: Lease,
+    profile: ProfileKey,
 }
 
 impl Leases {
-    /// Takes a lease that was granted at `granted` or later; none when it is in hand already.
-    pub fn hold(self: &Arc<Self>, lease: &Lease, granted: Instant) -> Option<Held> {
+    /// Takes a profile's lease that was granted at `granted` or later; none when it is in hand already.
+    pub fn hold(
+        self: &Arc<Self>,
+        lease: &Lease,
+        profile_id: i64,
+        granted: Instant,
+    ) -> Option<Held> {
         let mut leases = self.leases();
         if leases.contains_key(lease) {
             return None;
         }
         leases.insert(lease.clone(), granted);
+        drop(leases);
+        let profile = ProfileKey {
+            subaccount: lease.subaccount.clone(),
+            profile_id,
+        };
+        *self.hands().entry(profile.clone()).or_default() += 1;
         Some(Held {
             leases: self.clone(),
             lease: lease.clone(),
+            profile,
         })
+    }
+
+    /// The profiles with at least `limit` requests in hand.
+    pub fn busy(&self, limit: usize) -> Vec<ProfileKey> {
+        let hands = self.hands();
+        let busy = hands.iter().filter(|&(_, &n)| n >= limit);
+        busy.map(|(profile, _)| profile.clone()).collect()
     }
 
     /// Renews each lease when half its time has passed.
@@ -79,13 +100,31 @@ impl Leases {
         }
     }
 
+    fn hands(&self) -> MutexGuard<'_, HashMap<ProfileKey, usize>> {
+        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn leases(&self) -> MutexGuard<'_, HashMap<Lease, Instant>> {
         self.granted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// How many requests its profile has in hand, this one among them.
+    pub fn of_profile(&self) -> usize {
+        self.leases.hands().get(&self.profile).copied().unwrap_or(0)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         self.leases.leases().remove(&self.lease);
+        let mut hands = self.leases.hands();
+        if let Some(n) = hands.get_mut(&self.profile) {
+            *n -= 1;
+            if *n == 0 {
+                hands.remove(&self.profile);
+            }
+        }
     }
 }

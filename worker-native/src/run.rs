@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::{Instant, sleep, timeout},
 };
-use worker_api::{Claim, Outcome, Register, Registered};
+use worker_api::{Claim, Outcome, Register, Registered, Task};
 
 use crate::{
     begin::Begins,
@@ -18,7 +18,7 @@ use crate::{
     now_ms,
     profiles::Profiles,
     report::{FULL, Reporter},
-    send::{Phase, Shell},
+    send::{Phase, SLOW, Shell},
     smtp::connect::Connector,
 };
 
@@ -30,6 +30,15 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How often profiles are asked for.
 const REFRESH: Duration = Duration::from_secs(2);
+
+/// Requests of slow servers that may be in hand beside the others.
+const SLOW_HANDS: usize = 1024;
+
+/// With so many in hand a profile is busy: its connections have work, and as much again waits.
+const BUSY: usize = 8;
+
+/// More than this a profile does not get, even if the slave gives it: they would take the slow ones' room.
+const TOO_MANY: usize = 64;
 
 /// How long to wait for more room before asking for little.
 const GATHER: Duration = Duration::from_millis(30);
@@ -87,33 +96,34 @@ pub async fn run(config: Config, stop: impl Future<Output = &'static str>) -> an
 
     // As much again as is in flight waits in hand, so that a connection that is ready finds work.
     let hands = config.concurrency * 2;
-    let room = Arc::new(Semaphore::new(hands));
+    let (alive, mut ended) = mpsc::channel(1);
     let claimer = Claimer {
         shell: shell.clone(),
         leases,
         me,
         hands,
-        room: room.clone(),
+        room: Arc::new(Semaphore::new(hands)),
+        slow: Arc::new(Semaphore::new(SLOW_HANDS)),
+        alive,
         registered,
     };
-    tokio::select! {
-        why = &mut stop => tracing::info!(why, "stopping"),
-        error = claimer.run() => {
-            drain(&shell, &room, hands).await;
-            return Err(error);
+    let result = tokio::select! {
+        why = &mut stop => {
+            tracing::info!(why, "stopping");
+            Ok(())
         }
-    }
-    drain(&shell, &room, hands).await;
-    Ok(())
+        error = claimer.run() => Err(error),
+    };
+    drain(&shell, &mut ended).await;
+    result
 }
 
-/// Lets mails in flight finish, gives the rest back, and reports.
-async fn drain(shell: &Shell, room: &Semaphore, hands: usize) {
-    let all = u32::try_from(hands).unwrap_or(u32::MAX);
+/// Lets mails in flight finish, gives the rest back, and reports. `ended` closes with the last of them.
+async fn drain(shell: &Shell, ended: &mut mpsc::Receiver<()>) {
     shell.phase.send_replace(Phase::Draining);
-    if timeout(DRAIN, room.acquire_many(all)).await.is_err() {
+    if timeout(DRAIN, ended.recv()).await.is_err() {
         shell.phase.send_replace(Phase::Stopped);
-        if timeout(Duration::from_millis(200), room.acquire_many(all))
+        if timeout(Duration::from_millis(200), ended.recv())
             .await
             .is_err()
         {
@@ -171,6 +181,10 @@ struct Claimer {
     me: Register,
     hands: usize,
     room: Arc<Semaphore>,
+    /// Room for those that a slow server holds up, so that the others keep theirs.
+    slow: Arc<Semaphore>,
+    /// Each request in hand has a copy.
+    alive: mpsc::Sender<()>,
     registered: Registered,
 }
 
@@ -194,6 +208,7 @@ impl Claimer {
                 .claim(&Claim {
                     worker: self.me.name.clone(),
                     max,
+                    busy: self.leases.busy(BUSY),
                 })
                 .await
             {
@@ -245,16 +260,47 @@ impl Claimer {
             );
         }
         for task in claimed.tasks {
-            let Some(held) = self.leases.hold(&task.lease, asked) else {
+            let Some(held) = self.leases.hold(&task.lease, task.profile_id, asked) else {
                 continue;
             };
-            let shell = self.shell.clone();
-            // A slave that gives more than was asked for is served all the same; the room is then short for a while.
-            let permit = self.room.clone().try_acquire_owned();
-            tokio::spawn(async move {
-                shell.perform(task).await;
-                drop((held, permit));
-            });
+            if held.of_profile() > TOO_MANY {
+                let error = "many mails already wait for this profile's slow mail server".into();
+                let after_ms = Some(30_000);
+                let outcome = Outcome::Retry { error, after_ms };
+                self.shell.reporter.ended(task.lease, outcome);
+                continue;
+            }
+            // A slave that gives more than was asked for is served all the same.
+            let permit = self.room.clone().try_acquire_owned().ok();
+            tokio::spawn(hold(
+                self.shell.clone(),
+                task,
+                permit,
+                self.slow.clone(),
+                (held, self.alive.clone()),
+            ));
         }
     }
+}
+
+/// Performs a request; when that takes long, its room is given to another one.
+async fn hold(
+    shell: Arc<Shell>,
+    task: Task,
+    mut permit: Option<OwnedSemaphorePermit>,
+    slow: Arc<Semaphore>,
+    until_the_end: impl Sized,
+) {
+    {
+        let work = shell.perform(task);
+        tokio::pin!(work);
+        tokio::select! {
+            () = &mut work => {}
+            () = sleep(SLOW) => {
+                let _slow = slow.try_acquire().inspect(|_| drop(permit.take()));
+                work.await;
+            }
+        }
+    }
+    drop((until_the_end, permit));
 }

@@ -1,9 +1,12 @@
 //! One request, in the order that neither sends twice nor loses: everything up to DATA's answer, then both records of
 //! the begin (journal and slave), then the mark that the text leaves, then the text, then the outcome.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::sleep,
+};
 use worker_api::{Lease, Message, Outcome, Task, Work};
 
 use crate::{
@@ -19,6 +22,9 @@ use crate::{
 
 /// Not before this long for a request whose profile is not here, in milliseconds.
 const ELSEWHERE_MS: i64 = 30_000;
+
+/// A mail that takes longer than this gives its place to another one: a slow server must not hold up the others.
+pub const SLOW: Duration = Duration::from_secs(2);
 
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,16 +90,31 @@ impl Shell {
             Ok(mail) => mail,
             Err(why) => return Some(Outcome::Failed { error: tidy(&why) }),
         };
-        let permits = async { (sender.permits.acquire().await, self.slots.acquire().await) };
-        let _permits = tokio::select! {
+        let _permit = tokio::select! {
             biased;
             () = self.reached(Phase::Draining) => return Some(Outcome::Released),
-            permits = permits => permits,
+            permit = sender.permits.acquire() => permit,
         };
+        let slot = tokio::select! {
+            biased;
+            () = self.reached(Phase::Draining) => return Some(Outcome::Released),
+            slot = self.slots.acquire() => slot,
+        };
+        let sent = self.hand_over(lease, sender, &mail);
+        tokio::pin!(sent);
+        tokio::select! {
+            outcome = &mut sent => return outcome,
+            () = sleep(SLOW) => drop(slot),
+        }
+        sent.await
+    }
+
+    /// Sends the mail, with all that must be on record before it leaves.
+    async fn hand_over(&self, lease: &Lease, sender: &Sender, mail: &Mail) -> Option<Outcome> {
         let ready = tokio::select! {
             biased;
             () = self.reached(Phase::Stopped) => return Some(Outcome::Released),
-            ready = self.approach(lease, sender, &mail) => ready,
+            ready = self.approach(lease, sender, mail) => ready,
         };
         let mut connection = match ready {
             Ok(connection) => connection,
@@ -104,7 +125,7 @@ impl Shell {
             tracing::error!(%error, "not sent");
             return Some(Outcome::Released);
         }
-        Some(match connection.text(&mail).await {
+        Some(match connection.text(mail).await {
             Ok(reply) => {
                 sender.keep(connection);
                 outcome::of_acceptance(&reply)

@@ -133,6 +133,18 @@ pub struct Claim {
     pub worker: String,
     /// The most requests it has room for now.
     pub max: u32,
+    /// Profiles that have enough in hand, for instance because their server is slow: none of their requests now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub busy: Vec<ProfileKey>,
+}
+
+/// Which profile of which sub-account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProfileKey {
+    /// The sub-account (UUID).
+    pub subaccount: String,
+    /// The profile's key inside the sub-account.
+    pub profile_id: i64,
 }
 
 /// The requests now leased to the worker.

@@ -2,6 +2,8 @@
 //!
 //! A change that breaks one of these breaks workers in the field: add optional fields instead.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test speaks")]
+
 use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -93,6 +95,19 @@ fn claims() {
         &Claim {
             worker: "host-1a2b3c4d".into(),
             max: 16,
+            busy: vec![],
+        },
+    );
+    let busy = ProfileKey {
+        subaccount: lease(7).subaccount,
+        profile_id: 3,
+    };
+    golden(
+        "claim_busy",
+        &Claim {
+            worker: "host-1a2b3c4d".into(),
+            max: 4,
+            busy: vec![busy],
         },
     );
     let message = Message {

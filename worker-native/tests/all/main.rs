@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 /// Waits until `condition` holds; panics with `what` when it does not in time.
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(40);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < deadline, "waited too long until {what}");
         sleep(Duration::from_millis(5)).await;

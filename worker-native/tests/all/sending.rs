@@ -448,3 +448,28 @@ async fn credentials_are_used_and_a_refusal_is_the_profiles_matter() {
     );
     assert_eq!(slave.state().profiles[0].subaccount, SUBACCOUNT);
 }
+
+#[tokio::test]
+async fn servers_that_hang_do_not_hold_up_the_others() {
+    for ignores_busy in [false, true] {
+        let (slave, data) = (Slave::start().await, tempdir().unwrap());
+        slave.state().ignores_busy = ignores_busy;
+        let (stuck, server) = (Server::start().await, Server::start().await);
+        stuck.script("text", &vec![Hang; 1000]);
+        // More mails for stuck servers than fit in hand, and they come first.
+        for id in 1..=10 {
+            slave.profile_at(id, stuck.address);
+        }
+        slave.profile_at(11, server.address);
+        (1..=120).for_each(|id| slave.request(id, 1 + id % 10));
+        (401..=500).for_each(|id| slave.request(id, 11));
+        let mut command = command(&slave, data.path());
+        command.env("SLUICE_SMTP_END_TIMEOUT_S", "600");
+        let _worker = Worker::spawn(command);
+        until("the good server has its mails", || {
+            server.accepted().len() == 100
+        })
+        .await;
+        assert_eq!(stuck.state().texts, 40);
+    }
+}

@@ -48,6 +48,8 @@ pub struct State {
     pub broken: Option<StatusCode>,
     /// Begins are refused.
     pub refuse_begins: bool,
+    /// An older slave that does not know of busy profiles.
+    pub ignores_busy: bool,
     /// A retry goes back to pending instead of ending.
     pub repeat_retries: bool,
     /// Kinds of calls with how often they came.
@@ -73,6 +75,7 @@ impl Slave {
             poll_ms: 20,
             broken: None,
             refuse_begins: false,
+            ignores_busy: false,
             repeat_retries: false,
             calls: BTreeMap::new(),
             not_modified: 0,
@@ -256,7 +259,7 @@ impl Slave {
                     }),
                 );
             }
-            "claim" => json!(state.claim(serde_json::from_slice::<Claim>(body).unwrap().max)),
+            "claim" => json!(state.claim(&serde_json::from_slice::<Claim>(body).unwrap())),
             "begin" => json!(Verdicts {
                 verdicts: leases().iter().map(|l| state.begin(l)).collect()
             }),
@@ -276,7 +279,8 @@ impl Slave {
 }
 
 impl State {
-    fn claim(&mut self, max: u32) -> Claimed {
+    fn claim(&mut self, claim: &Claim) -> Claimed {
+        let heeds = !self.ignores_busy;
         let now = Instant::now();
         let until = now + Duration::from_millis(self.lease_ms);
         let mut claimed = Claimed::default();
@@ -291,7 +295,10 @@ impl State {
                 }
                 _ => {}
             }
-            if kept.status == Status::Pending && claimed.requests.len() < max as usize {
+            if kept.status == Status::Pending
+                && claimed.requests.len() < claim.max as usize
+                && !(heeds && claim.busy.iter().any(|b| b.profile_id == kept.profile))
+            {
                 kept.attempt += 1;
                 kept.token = format!("{id}-{}", kept.attempt);
                 kept.status = Status::Leased(until);
