@@ -1,15 +1,22 @@
 //! `sluice`: the embedded host. It reads the same `spin.toml` as Spin does, serves its components,
 //! fires its schedules and supervises a local worker.
 
+mod admin;
 mod cli;
 mod config;
 mod data;
+mod demo;
+mod doctor;
 mod engine;
 mod host;
 mod load;
 mod metrics;
+mod schedule;
 mod serve;
+mod start;
+mod text_server;
 mod up;
+mod worker;
 
 use clap::Parser;
 use cli::{Cli, Command, LogFormat};
@@ -27,7 +34,7 @@ fn main() -> ExitCode {
             start_logging(options.log_format, options.log_level);
             up::run(options)
         }
-        Command::Doctor(_) => Ok(()),
+        Command::Doctor(options) => doctor::run(options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

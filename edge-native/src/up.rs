@@ -1,95 +1,153 @@
 //! `sluice up`: start everything, say so, and stop everything in order.
 
+use crate::admin::{self, Health};
 use crate::cli::Up;
 use crate::config::fault::Faults;
-use crate::config::manifest::Manifest;
-use crate::config::variables::{self, Sources};
-use crate::config::{self, App};
-use crate::data::DataFolder;
-use crate::load;
+use crate::demo;
+use crate::schedule::Schedules;
+use crate::serve::Shared;
 use crate::serve::listener::Threads;
+use crate::start::{self, Prepared};
+use crate::worker;
 use anyhow::{Context, Result};
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 /// Work in flight may go on for this long after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How often connections that nobody uses are looked for.
+const HOUSEKEEPING: Duration = Duration::from_secs(15);
 
 /// Runs until a signal ends it.
 pub fn run(options: &Up) -> Result<()> {
-    let data = DataFolder::open(&options.data)?;
+    raise_file_limit();
     let mut faults = Faults::default();
-    let app = configure(options, &data, &mut faults)?;
-    if !faults.is_empty() {
-        faults.into_result()?;
-        return Ok(());
-    }
-    let shared = load::load(app, &data, &options.limits, &mut faults)?;
+    let prepared = start::prepare(options, &mut faults);
     faults.into_result()?;
-    let shared = Arc::new(shared);
+    let prepared = prepared.context("there is nothing to serve")?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = options.limits.threads.unwrap_or(cores).max(1);
+    let threads = Arc::new(Threads::start(&prepared.shared, count)?);
+    let schedules = Schedules::start(&prepared.shared)?;
+    let shared = prepared.shared.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = Threads::start(&shared, options.limits.threads.unwrap_or(cores))?;
-    runtime.block_on(serve(options, &threads))?;
+    let served = runtime.block_on(serve(options, prepared, &threads));
+    tracing::info!("finishing what is in flight");
+    schedules.stop(DRAIN);
     threads.stop(DRAIN);
     shared.databases.checkpoint();
+    // What still runs has had its time; nothing may hold up the exit.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(options: &Up, prepared: Prepared, threads: &Arc<Threads>) -> Result<()> {
+    let Prepared {
+        data,
+        listener,
+        admin: admin_listener,
+        shared,
+        worker,
+        local_url,
+    } = prepared;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let address = listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let accepting = tokio::spawn(accept(listener, threads.clone()));
+    let health = Arc::new(Health::default());
+    tracing::info!(admin = %admin_listener.local_addr()?, "serving /healthz and /metrics");
+    tokio::spawn(admin::serve(
+        admin_listener,
+        health.clone(),
+        shared.metrics.clone(),
+    ));
+    tokio::spawn(housekeeping(shared));
+    let demo = match options.demo {
+        true => Some(demo::start(options, &data.demo_mails())?),
+        false => None,
+    };
+    let (stop_worker, stopping) = watch::channel(false);
+    let supervising = worker.map(|worker| tokio::spawn(worker::supervise(worker, stopping)));
+    let ready = async {
+        first_answer(&local_url).await;
+        health.set(true);
+        println!("sluice is ready at http://{address}");
+        let _ = std::io::stdout().flush();
+        if let Some(demo) = demo {
+            demo::seed(&demo, &local_url).await;
+        }
+        std::future::pending::<()>().await
+    };
+    tokio::select! {
+        () = ready => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    health.set(false);
+    // The worker first, while the slave it reports to still answers.
+    let _ = stop_worker.send(true);
+    if let Some(supervising) = supervising {
+        let _ = supervising.await;
+    }
+    accepting.abort();
+    drop(data);
     Ok(())
 }
 
-async fn serve(options: &Up, threads: &Threads) -> Result<()> {
-    let listener = tokio::net::TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("listening on {}", options.listen))?;
-    println!("sluice is ready at http://{}", listener.local_addr()?);
+async fn accept(listener: tokio::net::TcpListener, threads: Arc<Threads>) {
     loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, client)) => threads.take(stream.into_std()?, client),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+        match listener
+            .accept()
+            .await
+            .and_then(|(stream, client)| Ok((stream.into_std()?, client)))
+        {
+            Ok((stream, client)) => threads.take(stream, client),
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
     }
 }
 
-/// Reads manifest and variables; what is wrong goes to `faults`.
-pub fn configure(options: &Up, data: &DataFolder, faults: &mut Faults) -> Result<App> {
-    let mut secrets = data.secrets()?;
-    let public = options
-        .public_url
-        .clone()
-        .unwrap_or_else(|| format!("http://{}", options.listen));
-    let host = [
-        ("public_url", public),
-        ("slave_url", local_url(options.listen)),
-    ];
-    let values = |manifest: &Manifest, faults: &mut Faults| -> BTreeMap<String, String> {
-        let mut sources = Sources {
-            environment: &|name| std::env::var(name).ok(),
-            options: &options.variables,
-            host: &host,
-            secret: &mut |name| secrets.get(name).map_err(|error| format!("{error:#}")),
-        };
-        variables::resolve(manifest, &mut sources, faults)
-    };
-    Ok(config::load(&options.manifest, values, faults))
+async fn housekeeping(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(HOUSEKEEPING).await;
+        shared.databases.close_expired();
+    }
 }
 
-/// The URL that processes on this machine use.
-pub fn local_url(listen: SocketAddr) -> String {
-    let mut address = listen;
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
+/// Waits until the application answers its first request, whatever it says.
+async fn first_answer(url: &str) {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let Ok(uri) = url.parse::<http::Uri>() else {
+        return;
+    };
+    match tokio::time::timeout(Duration::from_secs(30), client.get(uri)).await {
+        Ok(Ok(answer)) => tracing::debug!(status = %answer.status(), "the first answer"),
+        Ok(Err(error)) => tracing::warn!(%error, "the first request was not answered"),
+        Err(_) => tracing::warn!("the first request was not answered in time"),
     }
-    format!("http://{address}")
+}
+
+/// Every database takes three files and every client one: the soft limit of 1,024 is soon reached.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }

@@ -70,11 +70,10 @@ impl Threads {
     }
 
     /// Finishes what is in flight, up to `most`.
-    pub fn stop(self, most: Duration) {
+    pub fn stop(&self, most: Duration) {
         let _ = self.stop.send(true);
         let until = std::time::Instant::now() + most;
-        for thread in self.threads {
-            drop(thread.hand_over);
+        for thread in &self.threads {
             while !thread.handle.is_finished() && std::time::Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(5));
             }

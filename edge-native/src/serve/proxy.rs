@@ -61,10 +61,7 @@ pub fn handler(
     loaded: &Arc<Loaded>,
     network: Network,
 ) -> wasmtime::Result<Handler> {
-    let pre = match p3::bindings::ServicePre::new(loaded.pre.clone()) {
-        Ok(pre) => ProxyPre::P3(pre),
-        Err(_) => ProxyPre::P2(p2::bindings::ProxyPre::new(loaded.pre.clone())?),
-    };
+    let pre = exported(loaded)?;
     let (shared, loaded) = (shared.clone(), loaded.clone());
     Ok(ProxyHandler::new(ComponentHandler {
         shared,
@@ -72,6 +69,20 @@ pub fn handler(
         network,
         pre,
     }))
+}
+
+/// Fails when the component does not export an HTTP handler.
+pub fn check(loaded: &Loaded) -> wasmtime::Result<()> {
+    exported(loaded).map(drop)
+}
+
+fn exported(loaded: &Loaded) -> wasmtime::Result<ProxyPre<InstanceState>> {
+    match p3::bindings::ServicePre::new(loaded.pre.clone()) {
+        Ok(pre) => Ok(ProxyPre::P3(pre)),
+        Err(_) => Ok(ProxyPre::P2(p2::bindings::ProxyPre::new(
+            loaded.pre.clone(),
+        )?)),
+    }
 }
 
 impl ComponentHandler {

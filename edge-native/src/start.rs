@@ -1,0 +1,226 @@
+//! What `up` and `doctor` do alike: look at everything that serving needs, and collect every fault
+//! before giving up.
+
+use crate::cli::Up;
+use crate::config::fault::Faults;
+use crate::config::manifest::Manifest;
+use crate::config::variables::{self, Sources};
+use crate::config::{self, App};
+use crate::data::{DataFolder, Secrets};
+use crate::serve::Shared;
+use crate::{admin, load, schedule, worker};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Everything that serving needs, checked.
+pub struct Prepared {
+    /// The locked data folder.
+    pub data: DataFolder,
+    /// Where to serve.
+    pub listener: TcpListener,
+    /// The admin port.
+    pub admin: TcpListener,
+    /// The application, compiled and linked.
+    pub shared: Arc<Shared>,
+    /// The worker to supervise.
+    pub worker: Option<worker::Settings>,
+    /// The URL that processes on this machine use.
+    pub local_url: String,
+}
+
+/// Prepares to serve. `None` when there is any fault.
+pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
+    let data = match DataFolder::open(&options.data) {
+        Ok(data) => Some(data),
+        Err(error) => {
+            let fix = "stop the other host, or pass --data with a folder you may write to";
+            faults.add("--data", format!("{error:#}"), fix);
+            None
+        }
+    };
+    let listener = bind(
+        "--listen",
+        TcpListener::bind(options.listen),
+        options.listen,
+        faults,
+    );
+    let listen = listener
+        .as_ref()
+        .and_then(|listener| listener.local_addr().ok());
+    let listen = listen.unwrap_or(options.listen);
+    let wanted = options.admin.unwrap_or(listen);
+    let admin = bind(
+        "--admin",
+        admin::bind(options.admin, listen),
+        wanted,
+        faults,
+    );
+    let worker_program = worker_program(options, faults);
+    let mut secrets = match data.as_ref().map(DataFolder::secrets) {
+        Some(Ok(secrets)) => Some(secrets),
+        Some(Err(error)) => {
+            let fix = "mend the file, or remove it to have new secrets made";
+            faults.add("secrets.toml", format!("{error:#}"), fix);
+            None
+        }
+        None => None,
+    };
+    let app = configure(options, listen, secrets.as_mut(), faults);
+    let data = data?;
+    let token = app
+        .variables
+        .get("worker_token")
+        .cloned()
+        .unwrap_or_default();
+    if !app
+        .components
+        .values()
+        .all(|component| component.source.is_file())
+    {
+        return None;
+    }
+    let shared = match load::load(app, &data, &options.limits, faults) {
+        Ok(shared) => Arc::new(shared),
+        Err(error) => {
+            faults.add("the engine", format!("{error:#}"), "lower --max-instances");
+            return None;
+        }
+    };
+    check_exports(&shared, faults);
+    let local_url = local_url(listen);
+    let worker = worker_program.map(|program| worker::Settings {
+        program,
+        slave_url: local_url.clone(),
+        token,
+        data: data.worker(),
+        allow_private: options.allow_private_smtp || listen.ip().is_loopback(),
+    });
+    let (listener, admin) = (listener?, admin?);
+    faults.is_empty().then_some(Prepared {
+        data,
+        listener,
+        admin,
+        shared,
+        worker,
+        local_url,
+    })
+}
+
+fn bind(
+    option: &str,
+    bound: std::io::Result<TcpListener>,
+    address: SocketAddr,
+    faults: &mut Faults,
+) -> Option<TcpListener> {
+    let fix = "stop what uses the port, or choose another one";
+    bound
+        .map_err(|error| faults.add(option, format!("cannot listen on {address}: {error}"), fix))
+        .ok()
+}
+
+/// The worker to supervise: the one asked for, or the one beside this program.
+fn worker_program(options: &Up, faults: &mut Faults) -> Option<PathBuf> {
+    if options.no_worker {
+        return None;
+    }
+    let beside = || {
+        std::env::current_exe()
+            .ok()
+            .map(|path| path.with_file_name("sluice-worker"))
+    };
+    let program = options.worker.clone().or_else(beside)?;
+    if program.is_file() {
+        return Some(program);
+    }
+    let what = format!("there is no worker at {}", program.display());
+    faults.add(
+        "--worker",
+        what,
+        "build it with `scripts/build`, or pass --no-worker",
+    );
+    None
+}
+
+fn configure(
+    options: &Up,
+    listen: SocketAddr,
+    mut secrets: Option<&mut Secrets>,
+    faults: &mut Faults,
+) -> App {
+    let public = options
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{listen}"));
+    let host = [("public_url", public), ("slave_url", local_url(listen))];
+    let values = |manifest: &Manifest, faults: &mut Faults| -> BTreeMap<String, String> {
+        let mut sources = Sources {
+            environment: &|name| std::env::var(name).ok(),
+            options: &options.variables,
+            host: &host,
+            secret: &mut |name| match &mut secrets {
+                Some(secrets) => secrets.get(name).map_err(|error| format!("{error:#}")),
+                None => Ok(String::new()),
+            },
+        };
+        variables::resolve(manifest, &mut sources, faults)
+    };
+    config::load(&options.manifest, values, faults)
+}
+
+/// Every component must export what its triggers call.
+fn check_exports(shared: &Arc<Shared>, faults: &mut Faults) {
+    let mut wrong =
+        |name: &str, error: String, trigger: &str| {
+            let what =
+                format!("component `{name}` has a {trigger} trigger it cannot answer: {error}");
+            faults.add(shared.components[name].grants.config.source.display().to_string(), what, {
+            "export `wasi:http/handler@0.3.0`, or Spin's `handle-cron-event`, and build again"
+        });
+        };
+    for (name, _) in &shared.app.crons {
+        if let Some(Err(error)) = shared.components.get(name).map(|c| schedule::check(c)) {
+            wrong(name, format!("{error:#}"), "cron");
+        }
+    }
+    for name in &shared.app.http_components {
+        if let Some(Err(error)) = shared
+            .components
+            .get(name)
+            .map(|c| crate::serve::proxy::check(c))
+        {
+            wrong(name, format!("{error:#}"), "http");
+        }
+    }
+}
+
+/// The URL that processes on this machine use.
+pub fn local_url(listen: SocketAddr) -> String {
+    let mut address = listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_on_all_addresses_is_reached_on_loopback() {
+        assert_eq!(
+            local_url("0.0.0.0:80".parse().unwrap()),
+            "http://127.0.0.1:80"
+        );
+        assert_eq!(local_url("[::]:81".parse().unwrap()), "http://[::1]:81");
+        assert_eq!(
+            local_url("10.0.0.1:82".parse().unwrap()),
+            "http://10.0.0.1:82"
+        );
+    }
+}

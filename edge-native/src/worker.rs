@@ -1,0 +1,109 @@
+//! Supervises one local `sluice-worker`: started when the host serves, started again when it dies,
+//! stopped with the host. The worker ends when its standard input does, so it cannot outlive a host
+//! that was killed.
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+/// What the worker is started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The program.
+    pub program: PathBuf,
+    /// The slave it works for.
+    pub slave_url: String,
+    /// What it shows the slave.
+    pub token: String,
+    /// Its folder.
+    pub data: PathBuf,
+    /// Whether it may talk to mail servers at private addresses.
+    pub allow_private: bool,
+}
+
+/// A worker that was asked to stop is killed after this long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A worker that lived this long starts again without delay.
+const HEALTHY: Duration = Duration::from_secs(60);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Keeps the worker running until told to stop.
+pub async fn supervise(settings: Settings, mut stopping: watch::Receiver<bool>) {
+    let mut pause = SHORTEST_PAUSE;
+    while !*stopping.borrow() {
+        let started = Instant::now();
+        match start(&settings) {
+            Ok(mut child) => {
+                tracing::info!(pid = child.id(), "the worker started");
+                let told = stopping.wait_for(|stop| *stop);
+                let ended = tokio::select! {
+                    ended = child.wait() => Some(ended),
+                    _ = told => None,
+                };
+                match ended {
+                    None => return stop(child).await,
+                    Some(Ok(status)) => tracing::warn!(%status, "the worker ended"),
+                    Some(Err(error)) => tracing::warn!(%error, "the worker is lost"),
+                }
+            }
+            Err(error) => tracing::error!("{error:#}"),
+        }
+        if started.elapsed() > HEALTHY {
+            pause = SHORTEST_PAUSE;
+        }
+        tracing::info!(
+            ms = pause.as_millis(),
+            "the worker starts again after a pause"
+        );
+        let told = stopping.wait_for(|stop| *stop);
+        if tokio::time::timeout(pause, told).await.is_ok() {
+            return;
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn start(settings: &Settings) -> Result<Child> {
+    Command::new(&settings.program)
+        .env("SLUICE_SUPERVISED", "1")
+        .env("SLUICE_SLAVE_URL", &settings.slave_url)
+        .env("SLUICE_WORKER_TOKEN", &settings.token)
+        .env("SLUICE_WORKER_DATA", &settings.data)
+        .env(
+            "SLUICE_ALLOW_PRIVATE",
+            if settings.allow_private { "1" } else { "0" },
+        )
+        .stdin(Stdio::piped())
+        .kill_on_drop(true)
+        // A terminal's Ctrl-C goes to the host alone, which then stops the worker in order.
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("starting {}", settings.program.display()))
+}
+
+async fn stop(mut child: Child) {
+    let pid = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended by itself just now.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    // Taken, not dropped at once: the end of its input also asks a worker to end.
+    let input = child.stdin.take();
+    match tokio::time::timeout(PATIENCE, child.wait()).await {
+        Ok(Ok(status)) => tracing::info!(%status, "the worker stopped"),
+        Ok(Err(error)) => tracing::warn!(%error, "the worker is lost"),
+        Err(_) => {
+            tracing::warn!("the worker did not stop in time and is killed");
+            let _ = child.kill().await;
+        }
+    }
+    drop(input);
+}
