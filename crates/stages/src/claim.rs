@@ -39,6 +39,8 @@ pub struct Taken {
     pub tasks: Vec<Task>,
     /// When to look again; none when nothing waits.
     pub next: Option<i64>,
+    /// Whether requests were ended because their mail cannot be written.
+    pub refused: bool,
 }
 
 /// Leases due requests of a tenant's profiles within their quotas.
@@ -53,7 +55,7 @@ pub fn claim(db: &dyn Db, c: &Claim<'_>) -> Result<Taken> {
         let Some(due) = request::next_planned_of(db, profile.id)? else { continue };
         let next = match due > c.now || room == 0 {
             true => Some(due.max(c.now)),
-            false => claim_for(db, c, &profile, room, &mut taken.tasks)?,
+            false => claim_for(db, c, &profile, room, &mut taken)?,
         };
         taken.next = [taken.next, next].into_iter().flatten().min();
     }
@@ -61,7 +63,7 @@ pub fn claim(db: &dyn Db, c: &Claim<'_>) -> Result<Taken> {
 }
 
 /// Leases for one profile; returns when it may take more.
-fn claim_for(db: &dyn Db, c: &Claim<'_>, profile: &Profile, room: u32, tasks: &mut Vec<Task>) -> Result<Option<i64>> {
+fn claim_for(db: &dyn Db, c: &Claim<'_>, profile: &Profile, room: u32, taken: &mut Taken) -> Result<Option<i64>> {
     let usage = profile::usage(db, profile, c.now)?;
     let room = match allowance(&profile.quotas, &usage, c.now, room) {
         Allowance::Now(room) => room,
@@ -84,8 +86,11 @@ fn claim_for(db: &dyn Db, c: &Claim<'_>, profile: &Profile, room: u32, tasks: &m
                 false => write(db, c, profile, request, lead, contents[&request.content_id].as_ref())?,
             };
             match written {
-                Ok(task) => tasks.push(task),
-                Err((status, reason)) => refuse(db, c, profile, request, status, &reason)?,
+                Ok(task) => taken.tasks.push(task),
+                Err((status, reason)) => {
+                    refuse(db, c, profile, request, status, &reason)?;
+                    taken.refused = true;
+                }
             }
         }
         if !leased.is_empty() {

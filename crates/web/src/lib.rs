@@ -1,3 +1,15 @@
-//! The web layer: routers, the JSON API and the pages.
+//! The web layer: routers, the JSON API and the pages, as plain functions from a request to an answer. Components
+//! wire them to a host.
 
+pub mod auth;
+pub mod context;
+pub mod http;
+pub mod input;
+pub mod master;
+pub mod openapi;
 pub mod pages;
+pub mod seal;
+pub mod slave;
+
+pub use context::{Config, Context};
+pub use http::{Answer, Body, Problem, Request, Response};

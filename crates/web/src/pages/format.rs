@@ -73,10 +73,10 @@ pub fn span(seconds: i64) -> String {
     for (size, one, many) in UNITS {
         if seconds % size == 0 {
             let n = seconds / size;
-            return format!("{n} {}", if n == 1 { one } else { many });
+            return format!("{n}\u{a0}{}", if n == 1 { one } else { many });
         }
     }
-    format!("{seconds} s")
+    format!("{seconds}\u{a0}s")
 }
 
 /// A size in decimal units: `812 B`, `9.8 MB`.
@@ -86,14 +86,14 @@ pub fn bytes(n: i128) -> String {
     for unit in ["B", "kB", "MB", "GB"] {
         if size < 1000.0 {
             return if unit == "B" {
-                format!("{n} B")
+                format!("{n}\u{a0}B")
             } else {
-                format!("{size:.1} {unit}")
+                format!("{size:.1}\u{a0}{unit}")
             };
         }
         size /= 1000.0;
     }
-    format!("{size:.1} TB")
+    format!("{size:.1}\u{a0}TB")
 }
 
 /// A stored word as people read it: `scraping_inbox` as `scraping inbox`.
@@ -128,15 +128,15 @@ mod tests {
     #[test]
     fn a_span_is_written_in_its_largest_whole_unit() {
         assert_eq!(span(0), "at once");
-        assert_eq!(span(90), "90 s");
-        assert_eq!(span(300), "5 min");
-        assert_eq!(span(86_400), "1 day");
-        assert_eq!(span(1_209_600), "2 weeks");
+        assert_eq!(span(90), "90\u{a0}s");
+        assert_eq!(span(300), "5\u{a0}min");
+        assert_eq!(span(86_400), "1\u{a0}day");
+        assert_eq!(span(1_209_600), "2\u{a0}weeks");
     }
 
     #[test]
     fn sizes_are_decimal() {
-        assert_eq!(bytes(812), "812 B");
-        assert_eq!(bytes(9_812_000), "9.8 MB");
+        assert_eq!(bytes(812), "812\u{a0}B");
+        assert_eq!(bytes(9_812_000), "9.8\u{a0}MB");
     }
 }

@@ -16,6 +16,7 @@ pub mod import;
 pub mod lead;
 pub mod profile;
 pub mod request;
+pub mod routes;
 pub mod rule;
 pub mod session;
 pub mod subaccount;
@@ -23,6 +24,23 @@ pub mod timeline;
 pub mod unsubscribe;
 
 pub use form::Field;
+
+use crate::context::Context;
+use crate::http::{Answer, Problem, Request, Response};
+
+/// A problem as a page.
+pub fn problem(cx: &Context<'_>, _request: &Request, problem: Problem) -> Response {
+    routes::problem(cx, &problem)
+}
+
+/// A static file.
+///
+/// # Errors
+/// 404 when there is none of that name.
+pub fn asset(name: &str) -> Answer {
+    let asset = assets::find(name).ok_or_else(Problem::not_found)?;
+    Ok(Response::asset(asset.content_type, asset.bytes))
+}
 
 /// Implements `render()` and names the navigation entry that is current on this page.
 macro_rules! view {

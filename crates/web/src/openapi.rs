@@ -1,0 +1,11 @@
+//! The description of the API (OpenAPI 3.1).
+
+use crate::http::Response;
+
+/// The document, as it is served and as the tests read it.
+pub const DOCUMENT: &str = include_str!("../openapi.json");
+
+/// `GET /openapi.json`
+pub fn answer() -> Response {
+    Response::asset("application/json", DOCUMENT.as_bytes())
+}

@@ -1,0 +1,107 @@
+//! Imports over the API. The upload itself is in [`super::upload`].
+
+use serde_json::{Value, json};
+use store::import::{self, Import};
+
+use crate::http::{Answer, Problem, Response};
+use crate::input;
+use crate::slave::Scope;
+
+/// An import as the API shows it. An import that has just begun has only promises to show, so `rows` is always there.
+pub fn view(i: &Import) -> Value {
+    json!({
+        "id": i.id,
+        "name": i.name,
+        "tag": i.tag,
+        "status": i.status,
+        "reason": i.reason,
+        "bytes": i.bytes_received,
+        "encoding": i.encoding,
+        "delimiter": i.delimiter,
+        "header": i.has_header,
+        "columns": i.columns.iter().map(|c| json!({"header": c.header, "target": c.target})).collect::<Vec<_>>(),
+        "rows": {
+            "total": i.total,
+            "created": i.created,
+            "updated": i.updated,
+            "unchanged": i.unchanged,
+            "skipped": i.skipped,
+            "failed": i.failed,
+        },
+        "created_at": i.created_at,
+        "finished_at": i.finished_at,
+    })
+}
+
+/// `GET /imports`
+///
+/// # Errors
+/// When the store fails.
+pub fn list(scope: &Scope<'_>) -> Answer {
+    let items: Vec<_> = import::list(&*scope.db, 100)?.iter().map(view).collect();
+    Ok(Response::json(200, &json!({"items": items})))
+}
+
+/// One import.
+///
+/// # Errors
+/// 404 when there is none.
+pub fn find(scope: &Scope<'_>, id: &str) -> Result<Import, Problem> {
+    import::get(&*scope.db, input::id(id)?)?.ok_or_else(Problem::not_found)
+}
+
+/// `GET /imports/{id}`
+///
+/// # Errors
+/// 404 when there is none.
+pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
+    Ok(Response::json(200, &view(&find(scope, id)?)))
+}
+
+/// Failed rows that are read at once.
+const PIECE: i64 = 500;
+
+/// `GET /imports/{id}/errors.csv`: the failed rows as they came, with two columns more.
+///
+/// # Errors
+/// 404 when there is none.
+pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
+    let import = find(scope, id)?;
+    let db = scope.cx.stores.open(&scope.tenant.label())?;
+    let delimiter = import.delimiter.clone().unwrap_or_else(|| ",".to_owned());
+    let mut after = 0;
+    let mut head = Some(header(&import, &delimiter));
+    let pieces = std::iter::from_fn(move || {
+        if let Some(head) = head.take() {
+            return Some(head);
+        }
+        // An answer that has begun cannot become an error any more; a broken end is all that is left.
+        let rows = import::failed_rows(&*db, import.id, after, PIECE).ok().filter(|r| !r.is_empty())?;
+        after = rows.last().map_or(i64::MAX, |r| r.no);
+        let mut piece = Vec::new();
+        for row in rows {
+            piece.extend(row.raw);
+            for cell in [&row.code, &row.error] {
+                piece.extend(delimiter.bytes());
+                piece.extend(quoted(cell).bytes());
+            }
+            piece.extend(b"\r\n");
+        }
+        Some(piece)
+    });
+    Ok(Response::download("text/csv; charset=utf-8", &format!("import-{}-errors.csv", import.id), Box::new(pieces)))
+}
+
+fn header(import: &Import, delimiter: &str) -> Vec<u8> {
+    let headers = import.columns.iter().map(|c| quoted(&c.header));
+    let headers: Vec<_> = headers.chain(["error_code".to_owned(), "error".to_owned()]).collect();
+    format!("{}\r\n", headers.join(delimiter)).into_bytes()
+}
+
+/// A cell that may hold anything (RFC 4180).
+fn quoted(cell: &str) -> String {
+    match cell.contains(['"', ',', ';', '\t', '|', '\r', '\n']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    }
+}

@@ -1,0 +1,130 @@
+//! The slave: sub-accounts, and the workers that work for them.
+
+pub mod access;
+pub mod import;
+pub mod lead;
+pub mod node;
+pub mod profile;
+pub mod request;
+pub mod rule;
+pub mod timeline;
+pub mod unsubscribe;
+pub mod upload;
+pub mod worker;
+
+use http::Method;
+use store::session::Identity;
+use store::tenant::Tenant;
+use store::{Db, work};
+
+use crate::auth;
+use crate::context::Context;
+use crate::http::{Answer, Problem, Request, Response};
+use crate::pages;
+
+/// A tenant that the caller may work in, with its store.
+pub struct Scope<'a> {
+    /// What handlers get from outside.
+    pub cx: &'a Context<'a>,
+    /// The slave's control database.
+    pub control: Box<dyn Db>,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The tenant's own database: no query in it can reach another tenant.
+    pub db: Box<dyn Db>,
+}
+
+impl Scope<'_> {
+    /// The tenant's path on this host: `/s/{id}`.
+    pub fn base(&self) -> String {
+        format!("/s/{}", self.tenant.id)
+    }
+
+    /// The tenant's address for the world, without a slash at the end.
+    pub fn base_url(&self) -> String {
+        format!("{}{}", self.cx.config.public_url, self.base())
+    }
+
+    /// Promises work to stages, then changes something, then says once more that the work is there.
+    ///
+    /// # Errors
+    /// What `change` says, or that the store failed.
+    pub fn promising<T>(&self, stages: &[&str], change: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+        let mark = |at| stages.iter().try_for_each(|stage| work::mark(&*self.control, &self.tenant.id, stage, at, at));
+        mark(self.cx.now)?;
+        let done = change()?;
+        mark(self.cx.now + 1)?;
+        Ok(done)
+    }
+}
+
+/// Answers a request whose body has arrived; `who` is whom its credential belongs to. It never fails: a problem is an
+/// answer too.
+pub fn handle(cx: &Context<'_>, request: &Request, who: Option<&Identity>) -> Response {
+    let segments = request.segments();
+    let wants_page = matches!(segments[..], ["s", _, ref rest @ ..] if rest.first() != Some(&"api"));
+    match route(cx, request, &segments, who) {
+        Ok(response) => response,
+        Err(problem) if wants_page => pages::problem(cx, request, problem),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn route(cx: &Context<'_>, request: &Request, segments: &[&str], who: Option<&Identity>) -> Answer {
+    match segments {
+        ["s", _, "static", name] => pages::asset(name),
+        ["s", id, "u", token] => unsubscribe::handle(&access::public(cx, id)?, request, token),
+        ["s", id, rest @ ..] => {
+            auth::require_same_origin(request, &cx.config.public_url)?;
+            let api = rest.first() == Some(&"api");
+            let who = match who {
+                Some(who) => who,
+                None if api => return Err(Problem::unauthorized()),
+                None => return Ok(Response::see_other(&format!("{}/login", cx.config.master_url))),
+            };
+            let scope = access::scope(cx, id, who)?;
+            match rest {
+                ["api", "v1", path @ ..] => api_route(&scope, request, path),
+                ["api", ..] => Err(Problem::not_found()),
+                path => pages::routes::slave(scope, request, who, path),
+            }
+        }
+        ["worker", "v1", path @ ..] => {
+            auth::require_secret(request, &cx.config.worker_token)?;
+            worker::route(cx, request, path)
+        }
+        ["node", "v1", path @ ..] => {
+            auth::require_secret(request, &cx.config.node_secret)?;
+            node::route(cx, request, path)
+        }
+        _ => Err(Problem::not_found()),
+    }
+}
+
+fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
+    let (get, post, patch) = (Method::GET, Method::POST, Method::PATCH);
+    match (&request.method, path) {
+        (m, ["imports"]) if *m == get => import::list(scope),
+        (m, ["imports", id]) if *m == get => import::get(scope, id),
+        (m, ["leads"]) if *m == get => lead::list(scope, request),
+        (m, ["leads"]) if *m == post => lead::upsert(scope, &request.json()?),
+        (m, ["leads", id]) if *m == get => lead::get(scope, id),
+        (m, ["tags"]) if *m == get => lead::tags(scope),
+        (m, ["profiles"]) if *m == get => profile::list(scope),
+        (m, ["profiles"]) if *m == post => profile::create(scope, request.json()?).map(|p| Response::json(201, &p)),
+        (m, ["profiles", id]) if *m == get => profile::get(scope, id),
+        (m, ["profiles", id]) if *m == patch => profile::change(scope, id, &request.json()?),
+        (m, ["rules"]) if *m == get => rule::list(scope),
+        (m, ["rules"]) if *m == post => rule::create(scope, request.json()?).map(|r| Response::json(201, &r)),
+        (m, ["rules", id]) if *m == get => rule::get(scope, id),
+        (m, ["rules", id]) if *m == patch => rule::change(scope, id, &request.json()?),
+        (m, ["requests"]) if *m == get => request::list(scope, request),
+        (m, ["requests", id]) if *m == get => request::get(scope, id),
+        (m, ["timeline"]) if *m == get => timeline::points(scope, request),
+        (m, ["imports", id, "errors.csv"]) if *m == get => import::errors(scope, id),
+        (_, ["imports" | "leads" | "tags" | "profiles" | "rules" | "requests" | "timeline"])
+        | (_, ["imports" | "leads" | "profiles" | "rules" | "requests", _])
+        | (_, ["imports", _, "errors.csv"]) => Err(Problem::method_not_allowed()),
+        _ => Err(Problem::not_found()),
+    }
+}

@@ -1,0 +1,216 @@
+//! Profiles over the API.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::profile::{self, Profile};
+use worker_api::{Quotas, SmtpSettings, Tls};
+
+use crate::http::{Answer, Problem, Response};
+use crate::input;
+use crate::seal::Sealer;
+use crate::slave::Scope;
+
+/// What a new profile takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewProfile {
+    /// What people call it.
+    pub name: String,
+    /// Its type.
+    pub r#type: Type,
+    /// By type.
+    pub settings: Settings,
+    /// Its limits.
+    #[serde(default)]
+    pub quotas: Limits,
+}
+
+/// The types of profiles.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Type {
+    /// Mail by SMTP submission.
+    Smtp,
+}
+
+/// SMTP settings as they come in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Protection of the connection.
+    #[serde(default)]
+    pub tls: Tls,
+    /// For AUTH.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// For AUTH. Kept sealed, never shown.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// The `From` mailbox.
+    pub from: String,
+}
+
+/// Limits as they come in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most requests in any 24 hours.
+    pub daily_max: Option<u32>,
+    /// Shortest time between two, in milliseconds.
+    pub interval_ms: Option<u32>,
+}
+
+/// SMTP settings as they are kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    host: String,
+    port: u16,
+    tls: Tls,
+    username: Option<String>,
+    password: Option<String>,
+    from: String,
+}
+
+/// The longest pause between two mails: a day.
+const INTERVAL_MAX: u32 = 24 * 60 * 60 * 1000;
+/// Profiles that a sub-account may have.
+const MAX: usize = 500;
+
+fn check(input: &NewProfile) -> Result<(), Problem> {
+    let s = &input.settings;
+    let host_ok = |c: char| c.is_alphanumeric() || ".-:[]_".contains(c);
+    if s.host.is_empty() || s.host.len() > 253 || !s.host.chars().all(host_ok) {
+        return Err(Problem::invalid("settings.host", "must be a host name or an address, without a scheme"));
+    }
+    if s.port == 0 {
+        return Err(Problem::invalid("settings.port", "must be a number from 1 to 65535"));
+    }
+    domain::address::of_mailbox(&s.from).map_err(|e| Problem::invalid("settings.from", e.to_string()))?;
+    if s.from.len() > 500 {
+        return Err(Problem::invalid("settings.from", "must have at most 500 bytes"));
+    }
+    if s.username.is_some() != s.password.is_some() {
+        return Err(Problem::invalid("settings.password", "username and password go together"));
+    }
+    for (field, value) in [("settings.username", &s.username), ("settings.password", &s.password)] {
+        if value.as_ref().is_some_and(|v| v.is_empty() || v.len() > 1000 || v.contains(['\0', '\r', '\n'])) {
+            return Err(Problem::invalid(field, "must have 1 to 1000 bytes and no line breaks"));
+        }
+    }
+    if input.quotas.daily_max == Some(0) {
+        return Err(Problem::invalid("quotas.daily_max", "must be at least 1; switch the profile off instead"));
+    }
+    if input.quotas.interval_ms.is_some_and(|i| i > INTERVAL_MAX) {
+        return Err(Problem::invalid("quotas.interval_ms", format!("must be at most {INTERVAL_MAX} (a day)")));
+    }
+    Ok(())
+}
+
+/// Where a tenant's sealed passwords belong.
+fn place(subaccount: &str) -> String {
+    format!("profile/{subaccount}")
+}
+
+/// Makes a profile.
+///
+/// # Errors
+/// 422 for a wrong field.
+pub fn create(scope: &Scope<'_>, input: NewProfile) -> Result<serde_json::Value, Problem> {
+    let name = input::name("name", &input.name)?;
+    check(&input)?;
+    if profile::list(&*scope.db)?.len() >= MAX {
+        return Err(Problem::new(409, "Too many profiles").detail(format!("A sub-account has at most {MAX} profiles.")));
+    }
+    let sealer = Sealer::new(&scope.cx.config.secret_key);
+    let s = input.settings;
+    let kept = Kept {
+        host: s.host,
+        port: s.port,
+        tls: s.tls,
+        username: s.username,
+        password: s.password.map(|p| sealer.seal(&place(&scope.tenant.id), &p)),
+        from: s.from.trim().to_owned(),
+    };
+    let quotas = Quotas { daily_max: input.quotas.daily_max, interval_ms: input.quotas.interval_ms };
+    let settings = serde_json::to_string(&kept).unwrap_or_default();
+    let id = scope.promising(&["profiles", "plan", "claim"], || {
+        Ok(profile::insert(&*scope.db, &name, "smtp", &settings, &quotas, scope.cx.now)?)
+    })?;
+    view(&find(scope, id)?).ok_or_else(Problem::not_found)
+}
+
+fn find(scope: &Scope<'_>, id: i64) -> Result<Profile, Problem> {
+    profile::get(&*scope.db, id)?.ok_or_else(Problem::not_found)
+}
+
+/// A profile without its secrets.
+pub fn view(p: &Profile) -> Option<serde_json::Value> {
+    let kept: Kept = serde_json::from_str(&p.settings).ok()?;
+    Some(json!({
+        "id": p.id,
+        "name": p.name,
+        "type": p.kind,
+        "active": p.active,
+        "settings": {
+            "host": kept.host,
+            "port": kept.port,
+            "tls": kept.tls,
+            "username": kept.username,
+            "password_set": kept.password.is_some(),
+            "from": kept.from,
+        },
+        "quotas": p.quotas,
+        "created_at": p.created_at,
+    }))
+}
+
+/// A profile's settings with its secrets, for the worker that runs it.
+pub fn opened(config_key: &str, subaccount: &str, p: &Profile) -> Option<SmtpSettings> {
+    let kept: Kept = serde_json::from_str(&p.settings).ok()?;
+    let password = match kept.password {
+        Some(sealed) => Some(Sealer::new(config_key).open(&place(subaccount), &sealed)?),
+        None => None,
+    };
+    Some(SmtpSettings { host: kept.host, port: kept.port, tls: kept.tls, username: kept.username, password, from: kept.from })
+}
+
+/// `GET /profiles`
+///
+/// # Errors
+/// When the store fails.
+pub fn list(scope: &Scope<'_>) -> Answer {
+    let items: Vec<_> = profile::list(&*scope.db)?.iter().filter_map(view).collect();
+    Ok(Response::json(200, &json!({"items": items})))
+}
+
+/// `GET /profiles/{id}`
+///
+/// # Errors
+/// 404 when there is none.
+pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
+    let profile = find(scope, input::id(id)?)?;
+    Ok(Response::json(200, &view(&profile).ok_or_else(Problem::not_found)?))
+}
+
+/// What `PATCH` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Whether it works.
+    pub active: bool,
+}
+
+/// Switches a profile on or off.
+///
+/// # Errors
+/// 404 when there is none.
+pub fn change(scope: &Scope<'_>, id: &str, input: &Change) -> Answer {
+    let id = input::id(id)?;
+    find(scope, id)?;
+    scope.promising(&["profiles", "plan", "claim"], || Ok(profile::set_active(&*scope.db, id, input.active, scope.cx.now)?))?;
+    Ok(Response::json(200, &view(&find(scope, id)?).ok_or_else(Problem::not_found)?))
+}

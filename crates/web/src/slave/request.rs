@@ -1,0 +1,92 @@
+//! Requests over the API.
+
+use serde_json::{Value, json};
+use store::message;
+use store::request::{self, Query, Request as Row};
+
+use crate::http::{Answer, Problem, Request, Response};
+use crate::input;
+use crate::slave::Scope;
+
+/// The statuses of a request's lifecycle.
+pub const STATUSES: [&str; 7] = ["pending", "running", "performed", "failed", "aborted", "canceled", "uncertain"];
+/// The kinds of requests.
+pub const KINDS: [&str; 5] = ["inboxcheck", "connectioncheck", "job", "enrichment", "outreach"];
+
+fn view(r: &Row) -> Value {
+    json!({
+        "id": r.id,
+        "kind": r.kind,
+        "status": r.status,
+        "lead_id": r.lead_id,
+        "rule_id": r.rule_id,
+        "profile_id": r.profile_id,
+        "attempts": r.attempts,
+        "error": r.error,
+        "wait_reason": r.wait_reason,
+        "run_at": r.run_at,
+        "begun_at": r.begun_at,
+        "finished_at": r.finished_at,
+        "created_at": r.created_at,
+    })
+}
+
+/// What a list takes.
+///
+/// # Errors
+/// 422 for a wrong parameter.
+pub fn query(request: &Request) -> Result<Query, Problem> {
+    let one_of = |name: &str, known: &[&str]| match request.param(name) {
+        Some(value) if !known.contains(&value.as_str()) => Err(Problem::invalid(name, format!("must be one of: {}", known.join(", ")))),
+        value => Ok(value),
+    };
+    Ok(Query {
+        before: input::cursor(request.param("cursor"))?,
+        limit: input::limit(request.param("limit"))?,
+        kind: one_of("kind", &KINDS)?,
+        status: one_of("status", &STATUSES)?,
+        lead_id: request.param("lead_id").map(|id| id.parse().map_err(|_| Problem::invalid("lead_id", "must be a number"))).transpose()?,
+    })
+}
+
+/// A page of requests and the cursor behind it.
+///
+/// # Errors
+/// When the store fails.
+pub fn page(scope: &Scope<'_>, query: &Query) -> Result<(Vec<Row>, Option<String>), Problem> {
+    let one_more = Query { limit: query.limit + 1, ..query.clone() };
+    let mut rows = request::list(&*scope.db, &one_more)?;
+    let more = rows.len() as i64 > query.limit;
+    rows.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
+    let next = rows.last().filter(|_| more).map(|r| input::cursor_text(r.id));
+    Ok((rows, next))
+}
+
+/// `GET /requests`
+///
+/// # Errors
+/// 422 for a wrong parameter.
+pub fn list(scope: &Scope<'_>, request: &Request) -> Answer {
+    let (rows, next) = page(scope, &query(request)?)?;
+    Ok(Response::json(200, &json!({"items": rows.iter().map(view).collect::<Vec<_>>(), "next_cursor": next})))
+}
+
+/// `GET /requests/{id}`, with the mail as it was written.
+///
+/// # Errors
+/// 404 when there is none.
+pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
+    let row = request::get(&*scope.db, input::id(id)?)?.ok_or_else(Problem::not_found)?;
+    let mut value = view(&row);
+    value["message"] = message::of_request(&*scope.db, row.id)?.map_or(Value::Null, |m| {
+        json!({
+            "message_id": m.message_id,
+            "to": m.recipient,
+            "subject": m.subject,
+            "body": m.body,
+            "sent_at": m.sent_at,
+            "reply": m.detail,
+        })
+    });
+    Ok(Response::json(200, &value))
+}

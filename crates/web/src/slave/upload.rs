@@ -1,0 +1,99 @@
+//! An upload: bytes in, chunks kept, however large the file is.
+
+use stages::ingest::CHUNK;
+use store::import;
+
+use crate::http::{Problem, Request};
+use crate::input;
+use crate::slave::Scope;
+
+/// The largest file, in bytes.
+pub const MAX: i64 = 4 * 1024 * 1024 * 1024;
+
+/// An upload that is under way.
+pub struct Upload<'a> {
+    scope: Scope<'a>,
+    /// The import it is for.
+    pub id: i64,
+    no: i64,
+    bytes: i64,
+    buffer: Vec<u8>,
+    refused: bool,
+}
+
+/// Whether a request is an upload, so that its body should not be collected first.
+pub fn is_upload(request: &Request) -> bool {
+    let path = matches!(request.segments()[..], ["s", _, "api", "v1", "imports"] | ["s", _, "imports"]);
+    path && request.method == http::Method::POST
+}
+
+/// The name and the tag of an upload as they are given in the query.
+///
+/// # Errors
+/// 422 when one cannot be taken.
+pub fn labels(request: &Request) -> Result<(Option<String>, Option<String>), Problem> {
+    let name = request.param("name").map(|n| input::name("name", &n)).transpose()?;
+    let tag = request.param("tag").map(|t| input::name("tag", &t)).transpose()?;
+    Ok((name, tag))
+}
+
+impl<'a> Upload<'a> {
+    /// Begins an import.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn begin(scope: Scope<'a>, name: &str, tag: Option<&str>) -> Result<Self, Problem> {
+        let id = scope.promising(&["ingest"], || Ok(import::insert(&*scope.db, name, tag, scope.cx.now)?))?;
+        Ok(Upload { scope, id, no: 0, bytes: 0, buffer: Vec::with_capacity(CHUNK), refused: false })
+    }
+
+    /// Takes the next bytes. False when the import has failed already and the rest is of no use.
+    ///
+    /// # Errors
+    /// When the store fails, or the file is too large.
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<bool, Problem> {
+        self.bytes += bytes.len() as i64;
+        if self.bytes > MAX {
+            return Err(Problem::new(413, "The file is too large").detail("Nothing of it was imported. Cut it into several files."));
+        }
+        while !bytes.is_empty() && !self.refused {
+            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - self.buffer.len()));
+            self.buffer.extend_from_slice(now);
+            bytes = later;
+            if self.buffer.len() == CHUNK {
+                self.flush()?;
+            }
+        }
+        Ok(!self.refused)
+    }
+
+    fn flush(&mut self) -> Result<(), Problem> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
+        self.refused = !import::add_chunk(&*self.scope.db, self.id, self.no, chunk, self.scope.cx.now)?;
+        self.no += 1;
+        Ok(())
+    }
+
+    /// All bytes are here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn finish(mut self) -> Result<(Scope<'a>, i64), Problem> {
+        self.flush()?;
+        let (scope, id) = (&self.scope, self.id);
+        scope.promising(&["ingest"], || Ok(import::end_upload(&*scope.db, id, scope.cx.now)?))?;
+        Ok((self.scope, self.id))
+    }
+
+    /// The bytes stopped coming, or cannot be kept: nothing of the file is imported.
+    pub fn abandon(self, reason: &str) {
+        let failed = import::fail(&*self.scope.db, self.id, reason, self.scope.cx.now);
+        if let Err(e) = failed {
+            // The stage gives up on a silent upload by itself.
+            eprintln!("import {}: {e}", self.id);
+        }
+    }
+}

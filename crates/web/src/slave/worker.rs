@@ -1,0 +1,261 @@
+//! The calls of workers. The types are in `worker-api`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::retry::pause_after;
+use http::{Method, header};
+use stages::claim;
+use store::event::{self, Event};
+use store::request::{self, State};
+use store::{credential, message, profile, transaction, work};
+use worker_api::{
+    Claim, Claimed, Lease, Leases, Outcome, Profile, ProfileKind, Profiles, Register, Registered, Report, Results, Task, Verdict, Verdicts,
+};
+
+use crate::context::{Context, random_text};
+use crate::http::{Answer, Problem, Request, Response};
+use crate::seal::Sealer;
+use crate::slave::{Scope, access, profile::opened};
+
+/// How long a claim holds a request, in milliseconds.
+const LEASE: i64 = 60_000;
+/// How often an idle worker asks, in milliseconds.
+const POLL: i64 = 500;
+/// Tenants that one claim looks into.
+const TENANTS: i64 = 64;
+/// Items that one call may carry.
+const ITEMS: usize = 500;
+
+/// Answers `/worker/v1/…`.
+///
+/// # Errors
+/// 404, 405, or what the call says.
+pub fn route(cx: &Context<'_>, request: &Request, path: &[&str]) -> Answer {
+    match (&request.method, path) {
+        (&Method::POST, ["register"]) => register(cx, &request.json()?),
+        (&Method::GET, ["profiles"]) => profiles(cx, request),
+        (&Method::POST, ["claim"]) => claim(cx, &request.json()?),
+        (&Method::POST, ["begin"]) => leases(cx, request.json()?, |scope, l| {
+            Ok(request::begin(&*scope.db, l.id, &l.lease_token, cx.now, cx.now + LEASE)?)
+        }),
+        (&Method::POST, ["renew"]) => {
+            leases(cx, request.json()?, |scope, l| Ok(request::renew(&*scope.db, l.id, &l.lease_token, cx.now + LEASE)?))
+        }
+        (&Method::POST, ["results"]) => results(cx, request.json()?),
+        (_, ["register" | "profiles" | "claim" | "begin" | "renew" | "results"]) => Err(Problem::method_not_allowed()),
+        _ => Err(Problem::not_found()),
+    }
+}
+
+fn register(cx: &Context<'_>, input: &Register) -> Answer {
+    let name = crate::input::name("name", &input.name)?;
+    credential::register_worker(&*cx.control()?, &name, &input.version, cx.now)?;
+    Ok(Response::json(200, &Registered { lease_ms: LEASE, poll_ms: POLL, now: cx.now }))
+}
+
+/// All active profiles. Whether anything changed is known from the control database alone.
+fn profiles(cx: &Context<'_>, request: &Request) -> Answer {
+    let control = cx.control()?;
+    let homes = work::due(&*control, "profiles", i64::MAX, i64::MAX)?;
+    let state: String = homes.iter().map(|h| format!("{}@{};", h.tenant_id, h.marked_at)).collect();
+    let etag = format!("\"{}\"", &crate::auth::token_hash("profiles", &state)[..32]);
+    if request.header(header::IF_NONE_MATCH) == Some(etag.as_str()) {
+        let mut response = Response::no_content().with(header::ETAG, &etag);
+        response.status = http::StatusCode::NOT_MODIFIED;
+        return Ok(response);
+    }
+    let mut profiles = Vec::new();
+    for home in homes {
+        let scope = access::public(cx, &home.tenant_id)?;
+        for p in profile::list(&*scope.db)?.into_iter().filter(|p| p.active) {
+            // A password that was sealed with another key cannot be used: the profile is left out, and its requests wait.
+            let Some(settings) = opened(&cx.config.secret_key, &scope.tenant.id, &p) else { continue };
+            let kind = ProfileKind::Smtp(settings);
+            profiles.push(Profile { subaccount: scope.tenant.id.clone(), id: p.id, name: p.name, kind, quotas: p.quotas });
+        }
+    }
+    Ok(Response::json(200, &Profiles { profiles }).with(header::ETAG, &etag))
+}
+
+/// Leases due requests, tenant after tenant, the longest waiting first. Each gets at most its share.
+fn claim(cx: &Context<'_>, input: &Claim) -> Answer {
+    let due = work::due(&*cx.control()?, "claim", cx.now, TENANTS)?;
+    let mut room = input.max.min(ITEMS as u32);
+    let mut claimed = Claimed::default();
+    for (left, due) in (1..=due.len() as u32).rev().zip(&due) {
+        if room == 0 {
+            break;
+        }
+        let taken = claim_in(cx, due, room.div_ceil(left))?;
+        room -= taken.len() as u32;
+        claimed.requests.extend(taken);
+    }
+    Ok(Response::json(200, &claimed))
+}
+
+fn claim_in(cx: &Context<'_>, due: &work::Due, max: u32) -> Result<Vec<Task>, Problem> {
+    let scope = access::public(cx, &due.tenant_id)?;
+    let lease_until = cx.now + LEASE;
+    let mark = |stage, at| work::mark(&*scope.control, &scope.tenant.id, stage, at, cx.now);
+    // Whatever happens to this worker, somebody looks after its leases when they end.
+    mark("plan", lease_until + 1)?;
+    let sealer = Sealer::new(&cx.config.secret_key);
+    let taken = claim::claim(
+        &*scope.db,
+        &claim::Claim {
+            subaccount: &scope.tenant.id,
+            base_url: &scope.base_url(),
+            sign: &|lead_id| sealer.sign_lead(&scope.tenant.id, lead_id),
+            token: &random_text(18),
+            now: cx.now,
+            lease_until,
+            max,
+        },
+    )?;
+    if taken.refused {
+        mark("timeline", cx.now)?;
+    }
+    work::postpone(&*scope.control, due, "claim", taken.next, cx.now)?;
+    Ok(taken.tasks)
+}
+
+/// The scopes of a call that speaks of several sub-accounts, each opened once.
+struct Scopes<'a> {
+    cx: &'a Context<'a>,
+    open: HashMap<String, Option<Scope<'a>>>,
+}
+
+impl<'a> Scopes<'a> {
+    fn new(cx: &'a Context<'a>) -> Self {
+        Scopes { cx, open: HashMap::new() }
+    }
+
+    fn get(&mut self, subaccount: &str) -> Result<Option<&Scope<'a>>, Problem> {
+        if !self.open.contains_key(subaccount) {
+            let scope = match access::public(self.cx, subaccount) {
+                Ok(scope) => Some(scope),
+                Err(problem) if problem.status == 404 => None,
+                Err(problem) => return Err(problem),
+            };
+            self.open.insert(subaccount.to_owned(), scope);
+        }
+        Ok(self.open.get(subaccount).and_then(Option::as_ref))
+    }
+}
+
+fn verdict(lease: &Lease, accepted: bool, lease_until: Option<i64>, reason: Option<&str>) -> Verdict {
+    Verdict {
+        subaccount: lease.subaccount.clone(),
+        id: lease.id,
+        accepted,
+        lease_until: lease_until.filter(|_| accepted),
+        reason: reason.filter(|_| !accepted).map(str::to_owned),
+    }
+}
+
+fn too_many(count: usize) -> Result<(), Problem> {
+    match count > ITEMS {
+        true => Err(Problem::invalid("requests", format!("must be at most {ITEMS} at once"))),
+        false => Ok(()),
+    }
+}
+
+/// Does one step for each lease.
+fn leases(cx: &Context<'_>, input: Leases, step: impl Fn(&Scope<'_>, &Lease) -> Result<bool, Problem>) -> Answer {
+    too_many(input.requests.len())?;
+    let mut scopes = Scopes::new(cx);
+    let mut verdicts = Verdicts::default();
+    for lease in &input.requests {
+        let given = match scopes.get(&lease.subaccount)? {
+            None => verdict(lease, false, None, Some("not_found")),
+            Some(scope) => {
+                let accepted = step(scope, lease)?;
+                let reason = if accepted { None } else { Some(why_not(scope, lease)?) };
+                verdict(lease, accepted, Some(cx.now + LEASE), reason)
+            }
+        };
+        verdicts.verdicts.push(given);
+    }
+    Ok(Response::json(200, &verdicts))
+}
+
+fn why_not(scope: &Scope<'_>, lease: &Lease) -> Result<&'static str, Problem> {
+    Ok(match request::state(&*scope.db, lease.id)? {
+        None => "not_found",
+        Some(state) if matches!(state.status.as_str(), "aborted" | "canceled") => "canceled",
+        Some(_) => "stale_lease",
+    })
+}
+
+/// Takes reports: those of one sub-account in one transaction.
+fn results(cx: &Context<'_>, input: Results) -> Answer {
+    too_many(input.results.len())?;
+    let mut by_tenant: BTreeMap<&str, Vec<(usize, &Report)>> = BTreeMap::new();
+    for (i, report) in input.results.iter().enumerate() {
+        by_tenant.entry(&report.lease.subaccount).or_default().push((i, report));
+    }
+    let mut accepted = vec![None; input.results.len()];
+    let mut scopes = Scopes::new(cx);
+    for (subaccount, reports) in by_tenant {
+        let Some(scope) = scopes.get(subaccount)? else { continue };
+        let settled = scope.promising(&["claim", "timeline"], || {
+            transaction(&*scope.db, || reports.iter().map(|(i, r)| Ok((*i, settle(scope, r)?))).collect::<Result<Vec<_>, Problem>>())
+        })?;
+        settled.into_iter().for_each(|(i, ok)| accepted[i] = Some(ok));
+    }
+    let verdict = |(report, accepted): (&Report, Option<bool>)| {
+        let reason = if accepted.is_none() { "not_found" } else { "stale_lease" };
+        verdict(&report.lease, accepted == Some(true), None, Some(reason))
+    };
+    let verdicts = input.results.iter().zip(accepted).map(verdict).collect();
+    Ok(Response::json(200, &Verdicts { verdicts }))
+}
+
+/// Takes one report. The same report again is accepted and changes nothing; a report under another lease is refused.
+fn settle(scope: &Scope<'_>, report: &Report) -> Result<bool, Problem> {
+    let (db, now) = (&*scope.db, scope.cx.now);
+    let (id, token) = (report.lease.id, report.lease.lease_token.as_str());
+    let Some(state) = request::state(db, id)? else { return Ok(false) };
+    if state.lease_token.as_deref() != Some(token) {
+        return Ok(false);
+    }
+    // A worker's clock may be off; nothing happens in the future.
+    let at = report.at.min(now);
+    let end = |status: &str, error: Option<&str>| -> Result<(), Problem> {
+        if request::end(db, id, token, status, error, now, Some(at))? {
+            event::insert(db, &ended(&format!("outreach_{status}"), id, &state, at, error))?;
+        }
+        Ok(())
+    };
+    match &report.outcome {
+        Outcome::Performed { detail } => {
+            end("performed", None)?;
+            message::sent(db, id, at, detail)?;
+        }
+        Outcome::Failed { error } => end("failed", Some(error))?,
+        Outcome::Uncertain { error } => end("uncertain", Some(error))?,
+        Outcome::Retry { error, after_ms } => match pause_after(state.attempts, *after_ms) {
+            Some(pause) => {
+                request::give_back(db, id, token, Some(error), now + pause, now, 0)?;
+            }
+            None => end("failed", Some(&format!("Given up after {} attempts. {error}", state.attempts)))?,
+        },
+        Outcome::Released => {
+            request::give_back(db, id, token, None, now, now, 1)?;
+        }
+    }
+    Ok(true)
+}
+
+fn ended(kind: &str, id: i64, state: &State, at: i64, error: Option<&str>) -> Event {
+    Event {
+        at,
+        kind: kind.to_owned(),
+        request_id: Some(id),
+        lead_id: state.lead_id,
+        profile_id: state.profile_id,
+        rule_id: state.rule_id,
+        data: error.map(str::to_owned),
+        ..Event::default()
+    }
+}
