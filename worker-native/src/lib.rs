@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod begin;
+pub mod claim;
 pub mod client;
 pub mod config;
 pub mod doctor;

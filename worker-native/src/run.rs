@@ -4,21 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::{Instant, sleep, timeout},
 };
-use worker_api::{Claim, Outcome, Register, Registered, Task};
+use worker_api::{Register, Registered};
 
 use crate::{
     begin::Begins,
+    claim::Claimer,
     client::{CallError, Slave},
     config::Config,
     journal::Journal,
     leases::Leases,
     now_ms,
     profiles::Profiles,
-    report::{FULL, Reporter},
-    send::{Phase, SLOW, Shell},
+    report::Reporter,
+    send::{Phase, Shell},
     smtp::connect::Connector,
 };
 
@@ -30,18 +31,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How often profiles are asked for.
 const REFRESH: Duration = Duration::from_secs(2);
-
-/// Requests of slow servers that may be in hand beside the others.
-const SLOW_HANDS: usize = 1024;
-
-/// With so many in hand a profile is busy: its connections have work, and as much again waits.
-const BUSY: usize = 8;
-
-/// More than this a profile does not get, even if the slave gives it: they would take the slow ones' room.
-const TOO_MANY: usize = 64;
-
-/// How long to wait for more room before asking for little.
-const GATHER: Duration = Duration::from_millis(30);
 
 /// Works until `stop` is done.
 ///
@@ -71,6 +60,7 @@ pub async fn run(config: Config, stop: impl Future<Output = &'static str>) -> an
         connector,
         slots: Semaphore::new(config.concurrency),
         phase: watch::channel(Phase::Running).0,
+        rest_until: watch::channel(Instant::now()).0,
     });
     let me = Register {
         name: config.name.clone(),
@@ -94,25 +84,24 @@ pub async fn run(config: Config, stop: impl Future<Output = &'static str>) -> an
     tokio::spawn(leases.clone().run(slave.clone(), lease_time));
     tokio::spawn(keep_profiles(shell.clone()));
 
-    // As much again as is in flight waits in hand, so that a connection that is ready finds work.
-    let hands = config.concurrency * 2;
     let (alive, mut ended) = mpsc::channel(1);
-    let claimer = Claimer {
-        shell: shell.clone(),
+    let claimer = Claimer::new(
+        shell.clone(),
         leases,
         me,
-        hands,
-        room: Arc::new(Semaphore::new(hands)),
-        slow: Arc::new(Semaphore::new(SLOW_HANDS)),
+        config.concurrency,
         alive,
         registered,
-    };
+    );
+    let claiming = claimer.run();
+    tokio::pin!(claiming);
     let result = tokio::select! {
         why = &mut stop => {
             tracing::info!(why, "stopping");
-            Ok(())
+            shell.phase.send_replace(Phase::Draining);
+            claiming.await
         }
-        error = claimer.run() => Err(error),
+        result = &mut claiming => result,
     };
     drain(&shell, &mut ended).await;
     result
@@ -173,134 +162,4 @@ async fn keep_profiles(shell: Arc<Shell>) {
         shell.profiles.tidy();
         sleep(REFRESH).await;
     }
-}
-
-struct Claimer {
-    shell: Arc<Shell>,
-    leases: Arc<Leases>,
-    me: Register,
-    hands: usize,
-    room: Arc<Semaphore>,
-    /// Room for those that a slow server holds up, so that the others keep theirs.
-    slow: Arc<Semaphore>,
-    /// Each request in hand has a copy.
-    alive: mpsc::Sender<()>,
-    registered: Registered,
-}
-
-impl Claimer {
-    /// Claims for ever; gives the reason when it cannot go on.
-    async fn run(mut self) -> anyhow::Error {
-        let mut pause = Duration::from_millis(100);
-        let mut waiting = self.shell.reporter.length();
-        loop {
-            self.wait_for_room().await;
-            // Back-pressure: what is done must be told before more is done.
-            let _ = waiting.wait_for(|&n| n < FULL).await;
-            if let Err(broken) = self.shell.journal.check() {
-                return broken.into();
-            }
-            let max = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
-            let asked = Instant::now();
-            match self
-                .shell
-                .slave
-                .claim(&Claim {
-                    worker: self.me.name.clone(),
-                    max,
-                    busy: self.leases.busy(BUSY),
-                })
-                .await
-            {
-                Ok(claimed) => {
-                    pause = Duration::from_millis(100);
-                    let got = claimed.tasks.len() + claimed.unknown.len();
-                    self.start(claimed, asked);
-                    if got < max as usize {
-                        let poll = Duration::from_millis(
-                            self.registered.poll_ms.clamp(10, 60_000).unsigned_abs(),
-                        );
-                        sleep(if got == 0 { poll } else { poll.min(GATHER) }).await;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "nothing claimed");
-                    if error.is_unknown_worker() {
-                        match self.shell.slave.register(&self.me).await {
-                            Ok(registered) => self.registered = registered,
-                            Err(error) => tracing::warn!(%error, "not registered"),
-                        }
-                    } else if matches!(error, CallError::Unauthorized(_)) {
-                        pause = Duration::from_secs(10);
-                    }
-                    sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
-                }
-            }
-        }
-    }
-
-    /// Waits for a good part of the room, or a moment for any.
-    async fn wait_for_room(&self) {
-        let part = u32::try_from((self.hands / 4).max(1)).unwrap_or(1);
-        if timeout(GATHER, self.room.acquire_many(part)).await.is_err() {
-            drop(self.room.acquire().await);
-        }
-    }
-
-    fn start(&self, claimed: crate::client::Claimed, asked: Instant) {
-        for (lease, error) in claimed.unknown {
-            tracing::warn!(subaccount = %lease.subaccount, request = lease.id, error, "claimed work that this version does not know");
-            self.shell.reporter.ended(
-                lease,
-                Outcome::Retry {
-                    error: "this version of the worker does not know this kind of work".into(),
-                    after_ms: Some(300_000),
-                },
-            );
-        }
-        for task in claimed.tasks {
-            let Some(held) = self.leases.hold(&task.lease, task.profile_id, asked) else {
-                continue;
-            };
-            if held.of_profile() > TOO_MANY {
-                let error = "many mails already wait for this profile's slow mail server".into();
-                let after_ms = Some(30_000);
-                let outcome = Outcome::Retry { error, after_ms };
-                self.shell.reporter.ended(task.lease, outcome);
-                continue;
-            }
-            // A slave that gives more than was asked for is served all the same.
-            let permit = self.room.clone().try_acquire_owned().ok();
-            tokio::spawn(hold(
-                self.shell.clone(),
-                task,
-                permit,
-                self.slow.clone(),
-                (held, self.alive.clone()),
-            ));
-        }
-    }
-}
-
-/// Performs a request; when that takes long, its room is given to another one.
-async fn hold(
-    shell: Arc<Shell>,
-    task: Task,
-    mut permit: Option<OwnedSemaphorePermit>,
-    slow: Arc<Semaphore>,
-    until_the_end: impl Sized,
-) {
-    {
-        let work = shell.perform(task);
-        tokio::pin!(work);
-        tokio::select! {
-            () = &mut work => {}
-            () = sleep(SLOW) => {
-                let _slow = slow.try_acquire().inspect(|_| drop(permit.take()));
-                work.await;
-            }
-        }
-    }
-    drop((until_the_end, permit));
 }

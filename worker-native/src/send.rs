@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Semaphore, watch},
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 use worker_api::{Lease, Message, Outcome, Task, Work};
 
@@ -22,6 +22,9 @@ use crate::{
 
 /// Not before this long for a request whose profile is not here, in milliseconds.
 const ELSEWHERE_MS: i64 = 30_000;
+
+/// How long nothing is claimed after a record could not be made.
+const REST: Duration = Duration::from_secs(2);
 
 /// A mail that takes longer than this gives its place to another one: a slow server must not hold up the others.
 pub const SLOW: Duration = Duration::from_secs(2);
@@ -55,6 +58,8 @@ pub struct Shell {
     pub slots: Semaphore,
     /// Whether to go on.
     pub phase: watch::Sender<Phase>,
+    /// Until when nothing is claimed.
+    pub rest_until: watch::Sender<Instant>,
 }
 
 impl Shell {
@@ -123,7 +128,7 @@ impl Shell {
         // From here to the write nothing waits: a process that dies before this line has certainly not sent.
         if let Err(error) = self.journal.sending(lease) {
             tracing::error!(%error, "not sent");
-            return Some(Outcome::Released);
+            return Some(self.give_back());
         }
         Some(match connection.text(mail).await {
             Ok(reply) => {
@@ -151,7 +156,7 @@ impl Shell {
         // Dropping the connection without the final dot takes the mail back: the server must discard it.
         let mark = self.journal.begun(lease).map_err(|error| {
             tracing::error!(%error, "not sent");
-            Some(Outcome::Released)
+            Some(self.give_back())
         })?;
         let (durable, answer) = tokio::join!(self.journal.durable(mark), self.begins.begin(lease));
         match (durable, answer) {
@@ -162,11 +167,11 @@ impl Shell {
             }
             (Err(error), _) => {
                 tracing::error!(%error, "not sent");
-                Err(Some(Outcome::Released))
+                Err(Some(self.give_back()))
             }
             (_, Answer::Unknown(why)) => {
                 tracing::warn!(subaccount = %lease.subaccount, request = lease.id, why, "not sent: the begin could not be recorded");
-                Err(Some(Outcome::Released))
+                Err(Some(self.give_back()))
             }
         }
     }
@@ -203,7 +208,21 @@ impl Shell {
         }
     }
 
-    async fn reached(&self, phase: Phase) {
+    /// The outcome when a record could not be made. What is given back may be claimed again at once, so the worker
+    /// rests for a moment: mail servers should not see the same aborted attempt many times a second.
+    fn give_back(&self) -> Outcome {
+        self.rest_until.send_replace(Instant::now() + REST);
+        Outcome::Released
+    }
+
+    /// Waits while the worker rests.
+    pub async fn rest(&self) {
+        let until = *self.rest_until.borrow();
+        sleep_until(until).await;
+    }
+
+    /// Waits until `phase` or a later one is reached.
+    pub async fn reached(&self, phase: Phase) {
         let mut phases = self.phase.subscribe();
         if phases.wait_for(|&now| now >= phase).await.is_err() {
             std::future::pending::<()>().await;

@@ -51,8 +51,17 @@ async fn a_worker_killed_at_random_sends_nothing_twice_and_loses_nothing() {
         .await;
         // Any moment of the life of a few mails, not just the one after a reply.
         tokio::time::sleep(Duration::from_micros(dice.below(8000))).await;
+        // Now and then the slave is away as well, before, while and after the worker dies.
+        if dice.below(3) == 0 {
+            slave.state().broken = Some(http::StatusCode::SERVICE_UNAVAILABLE);
+            tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
+        }
         worker.kill();
         worker = Worker::start(&slave, &data);
+        if dice.below(2) == 0 {
+            tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
+        }
+        slave.state().broken = None;
     }
     until("all have ended", || slave.all_ended()).await;
 
