@@ -21,8 +21,8 @@ impl Dice {
 
 #[tokio::test]
 async fn a_worker_killed_at_random_sends_nothing_twice_and_loses_nothing() {
-    const MAILS: i64 = 600;
-    const KILLS: u64 = 12;
+    const MAILS: i64 = 900;
+    const KILLS: u64 = 15;
     let seed = std::env::var("SEED")
         .ok()
         .and_then(|s| s.parse().ok())
@@ -38,6 +38,7 @@ async fn a_worker_killed_at_random_sends_nothing_twice_and_loses_nothing() {
     ];
     for (id, server) in (0..).zip(&servers) {
         slave.profile_at(id, server.address);
+        server.state().delay = Duration::from_millis(3);
     }
     (1..=MAILS).for_each(|id| slave.request(id, id % 3));
     let taken = || servers.iter().map(|s| s.state().mails.len()).sum::<usize>();
@@ -59,7 +60,7 @@ async fn a_worker_killed_at_random_sends_nothing_twice_and_loses_nothing() {
         worker.kill();
         worker = Worker::start(&slave, &data);
         if dice.below(2) == 0 {
-            tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
+            tokio::time::sleep(Duration::from_millis(dice.below(100))).await;
         }
         slave.state().broken = None;
     }

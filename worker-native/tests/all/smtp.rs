@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use tokio::{
@@ -48,6 +49,8 @@ pub struct State {
     /// Connections end after so many mails.
     pub mails_a_connection: Option<usize>,
     pub holding: usize,
+    /// How long each answer takes.
+    pub delay: Duration,
 }
 
 #[derive(Clone)]
@@ -175,6 +178,7 @@ impl Server {
                     if taken {
                         self.state().mails.push(text);
                     }
+                    self.delay().await;
                     match action {
                         None => say(&mut stream, "250 queued").await?,
                         Some(action) => self.act(&mut stream, action, "250 queued").await?,
@@ -190,6 +194,13 @@ impl Server {
                 }
                 _ => say(&mut stream, "500 what?").await?,
             }
+        }
+    }
+
+    async fn delay(&self) {
+        let delay = self.state().delay;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
     }
 
@@ -216,6 +227,7 @@ impl Server {
         step: &str,
         usual: &str,
     ) -> Option<bool> {
+        self.delay().await;
         match self.next(step) {
             None => {
                 say(stream, usual).await?;
