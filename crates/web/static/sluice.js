@@ -87,7 +87,7 @@
         ],
         series: [
           {},
-          { stroke: css("--gold-bar"), fill: css("--gold-bar"), width: 0, points: { show: false },
+          { stroke: css("--gold-bar"), fill: css("--gold"), width: 1.5, points: { show: false },
             paths: window.uPlot.paths.bars({ size: [0.72, 64] }) }
         ],
         cursor: { y: false, drag: { x: false, y: false } },
