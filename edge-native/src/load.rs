@@ -70,6 +70,7 @@ pub fn load(
         metrics,
         databases,
         in_flight: 0.into(),
+        stopping: false.into(),
     })
 }
 

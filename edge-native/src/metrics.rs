@@ -29,8 +29,8 @@ pub struct Metrics {
 
 /// The counters of one component, looked up once.
 pub struct ComponentMetrics {
-    /// Answers by class of status: index 2 counts 200–299.
-    by_class: [Counter; 6],
+    /// Answers by class of status: index 1 counts 200–299.
+    by_class: [Counter; 5],
     latency: Histogram,
     /// Instances that ended in a trap.
     pub traps: Counter,
@@ -45,8 +45,8 @@ pub struct ComponentMetrics {
 impl ComponentMetrics {
     /// Counts one answered request.
     pub fn answered(&self, status: http::StatusCode, took: Duration) {
-        let class = usize::from(status.as_u16() / 100).min(5);
-        self.by_class[class].inc();
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5);
+        self.by_class[class - 1].inc();
         self.latency.observe(took.as_secs_f64());
     }
 }
@@ -117,7 +117,7 @@ impl Metrics {
                 .get_or_create_owned(&of("class", &format!("{class}xx")))
         };
         ComponentMetrics {
-            by_class: std::array::from_fn(|index| class(index)),
+            by_class: std::array::from_fn(|index| class(index + 1)),
             latency: self.latency.get_or_create_owned(&own),
             traps: self.traps.get_or_create_owned(&own),
             instances: self.instances.get_or_create_owned(&own),

@@ -41,10 +41,10 @@ pub fn run(options: &Up) -> Result<()> {
         .enable_all()
         .build()?;
     let served = runtime.block_on(serve(options, prepared, &threads));
-    tracing::info!("finishing what is in flight");
     schedules.stop(DRAIN);
-    threads.stop(DRAIN);
+    threads.stop(&shared, DRAIN);
     shared.databases.checkpoint();
+    tracing::info!("stopped");
     // What still runs has had its time; nothing may hold up the exit.
     runtime.shutdown_background();
     served

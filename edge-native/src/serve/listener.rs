@@ -70,7 +70,8 @@ impl Threads {
     }
 
     /// Finishes what is in flight, up to `most`.
-    pub fn stop(&self, most: Duration) {
+    pub fn stop(&self, shared: &Shared, most: Duration) {
+        shared.stopping.store(true, Relaxed);
         let _ = self.stop.send(true);
         let until = std::time::Instant::now() + most;
         for thread in &self.threads {

@@ -14,7 +14,7 @@ use crate::host::{Grants, InstanceState};
 use crate::metrics::{ComponentMetrics, Metrics};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
@@ -56,6 +56,8 @@ pub struct Shared {
     pub databases: Arc<Databases>,
     /// Requests being served now, over all threads.
     pub in_flight: AtomicUsize,
+    /// Set when the host stops: instances that end from now on are not news.
+    pub stopping: AtomicBool,
 }
 
 /// A component that is compiled, linked and checked once.

@@ -118,7 +118,7 @@ impl HandlerState for ComponentHandler {
             },
             state: Worker {
                 loaded: self.loaded.clone(),
-                limits: limits.clone(),
+                shared: self.shared.clone(),
                 life,
             },
         })
@@ -193,8 +193,8 @@ impl WorkerExpiration for Expiration {
 
 /// The state of one instance's worker.
 pub struct Worker {
+    shared: Arc<Shared>,
     loaded: Arc<Loaded>,
-    limits: Limits,
     life: Arc<Life>,
 }
 
@@ -203,9 +203,9 @@ impl WorkerState for Worker {
     type RequestData = RequestData;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
-        if total >= self.limits.reuse || self.life.expired.load(Relaxed) {
+        if total >= self.shared.limits.reuse || self.life.expired.load(Relaxed) {
             ShouldAccept::Never
-        } else if concurrent >= self.limits.per_instance {
+        } else if concurrent >= self.shared.limits.per_instance {
             ShouldAccept::No
         } else {
             ShouldAccept::Yes
@@ -218,7 +218,7 @@ impl WorkerState for Worker {
         data: RequestData,
         _task: wasmtime::component::GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
-        let (life, deadline) = (self.life.clone(), self.limits.deadline);
+        let (life, deadline) = (self.life.clone(), self.shared.limits.deadline);
         if let Some(clock) = &data.clock {
             let mut uploads = life.uploads.lock().unwrap_or_else(PoisonError::into_inner);
             uploads.retain(|clock| Arc::strong_count(clock) > 1);
@@ -241,10 +241,13 @@ impl WorkerState for Worker {
 
     fn drop(&self, store: Store<InstanceState>, result: wasmtime::Result<()>) {
         drop(store);
+        if self.shared.stopping.load(Relaxed) {
+            return;
+        }
         if let Err(error) = result {
             self.loaded.metrics.traps.inc();
             let (component, reason) = (&self.loaded.name, reason(&error));
-            tracing::error!(component, reason, "an instance ended: {error:?}");
+            tracing::error!(component, reason, "an instance ended: {error:#}");
         }
     }
 }
