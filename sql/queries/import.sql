@@ -24,6 +24,10 @@ insert into import_chunk (import_id, no, bytes) values (?1, ?2, ?3);
 update import set bytes_received = bytes_received + ?2, touched_at = ?3
 where id = ?1 and status in ('pending', 'ingesting', 'importing');
 
+-- name: relabel
+-- A form may name its file after sending it; nothing has been merged before the upload ends.
+update import set name = coalesce(?2, name), tag = coalesce(?3, tag) where id = ?1 and upload_done = 0;
+
 -- name: end-upload
 update import set upload_done = 1, touched_at = ?2 where id = ?1 and status in ('pending', 'ingesting', 'importing');
 

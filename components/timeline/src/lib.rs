@@ -1,1 +1,3 @@
-//! The `timeline` component.
+//! Rolls events up into the timeline, for the tenants that have some due.
+
+glue::scheduled!(|_: &web::Config| glue::tick::stage(&stages::timeline::Timeline));

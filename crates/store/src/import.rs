@@ -127,6 +127,11 @@ pub fn add_chunk(db: &dyn Db, id: i64, no: i64, bytes: Vec<u8>, now: i64) -> Res
     })
 }
 
+/// Names an import whose upload is under way.
+pub fn relabel(db: &dyn Db, id: i64, name: Option<&str>, tag: Option<&str>) -> Result<()> {
+    db.execute(sql::RELABEL, params![id, name, tag]).map(|_| ())
+}
+
 /// All of the file is here.
 pub fn end_upload(db: &dyn Db, id: i64, now: i64) -> Result<()> {
     db.execute(sql::END_UPLOAD, params![id, now]).map(|_| ())

@@ -13,6 +13,10 @@ pub struct Config {
     pub public_url: String,
     /// Where people reach the master, without a slash at the end.
     pub master_url: String,
+    /// Where the slave reaches the master's API, without a slash at the end.
+    pub master_api_url: String,
+    /// Where the master reaches the slave, without a slash at the end.
+    pub slave_url: String,
     /// Shared by master and slave, for calls between them.
     pub node_secret: String,
     /// Shared by slave and workers.

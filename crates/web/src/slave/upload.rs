@@ -1,11 +1,14 @@
 //! An upload: bytes in, chunks kept, however large the file is.
 
+use serde_json::json;
 use stages::ingest::CHUNK;
 use store::import;
+use store::session::Identity;
 
-use crate::http::{Problem, Request};
-use crate::input;
-use crate::slave::Scope;
+use crate::context::Context;
+use crate::http::{Problem, Request, Response};
+use crate::slave::{Scope, access};
+use crate::{auth, input, pages};
 
 /// The largest file, in bytes.
 pub const MAX: i64 = 4 * 1024 * 1024 * 1024;
@@ -25,6 +28,36 @@ pub struct Upload<'a> {
 pub fn is_upload(request: &Request) -> bool {
     let path = matches!(request.segments()[..], ["s", _, "api", "v1", "imports"] | ["s", _, "imports"]);
     path && request.method == http::Method::POST
+}
+
+/// Lets a caller begin an upload.
+///
+/// # Errors
+/// 401, 403 or 404 for whom it is not.
+pub fn admit<'a>(cx: &'a Context<'a>, request: &Request, who: Option<&Identity>) -> Result<Scope<'a>, Problem> {
+    auth::require_same_origin(request, &cx.config.public_url)?;
+    let segments = request.segments();
+    access::scope(cx, segments.get(1).copied().unwrap_or_default(), who.ok_or_else(Problem::unauthorized)?)
+}
+
+/// What an upload is answered with: 202 to a program, the import's page to a person.
+pub fn accepted(request: &Request, scope: &Scope<'_>, id: i64) -> Response {
+    match is_api(request) {
+        true => Response::json(202, &json!({"id": id, "status": "pending"})),
+        false => Response::see_other(&format!("{}/imports/{id}", scope.base())),
+    }
+}
+
+/// A problem with an upload, for a program or a person.
+pub fn refused(cx: &Context<'_>, request: &Request, problem: Problem) -> Response {
+    match is_api(request) {
+        true => problem.into_response(),
+        false => pages::problem(cx, request, problem),
+    }
+}
+
+fn is_api(request: &Request) -> bool {
+    request.segments().get(2) == Some(&"api")
 }
 
 /// The name and the tag of an upload as they are given in the query.
@@ -75,6 +108,16 @@ impl<'a> Upload<'a> {
         self.refused = !import::add_chunk(&*self.scope.db, self.id, self.no, chunk, self.scope.cx.now)?;
         self.no += 1;
         Ok(())
+    }
+
+    /// Names the import, which may be known only after the file.
+    ///
+    /// # Errors
+    /// 422 when a label cannot be taken.
+    pub fn label(&self, name: Option<&str>, tag: Option<&str>) -> Result<(), Problem> {
+        let name = name.map(|n| input::name("name", n)).transpose()?;
+        let tag = tag.map(|t| input::name("tag", t)).transpose()?;
+        Ok(import::relabel(&*self.scope.db, self.id, name.as_deref(), tag.as_deref())?)
     }
 
     /// All bytes are here.

@@ -1,0 +1,69 @@
+//! Requests and answers between Spin's types and ours.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::{BodyExt, Either, Full, Limited};
+use spin_sdk::http::Request as SpinRequest;
+use spin_sdk::wasip3::http_compat::IncomingRequestBody;
+use web::{Body, Problem, Request, Response};
+
+/// The largest body that is collected, in bytes. Uploads are streamed and have their own limit.
+const BODY_MAX: usize = 1024 * 1024;
+
+/// An answer as Spin takes it.
+pub type SpinResponse = http::Response<Either<Full<Bytes>, Pieces>>;
+
+/// A body that is made piece by piece.
+pub struct Pieces(Box<dyn Iterator<Item = Vec<u8>>>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.next().map(|piece| Ok(Frame::data(Bytes::from(piece)))))
+    }
+}
+
+/// Splits off the body, which has not arrived yet.
+pub fn head(request: SpinRequest) -> (Request, IncomingRequestBody) {
+    let (parts, body) = request.into_parts();
+    let head = Request {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body: Vec::new(),
+    };
+    (head, body)
+}
+
+/// Waits for a body.
+///
+/// # Errors
+/// 413 when it is too large, 400 when it breaks off.
+pub async fn collect(body: IncomingRequestBody) -> Result<Vec<u8>, Problem> {
+    match Limited::new(body, BODY_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes().into()),
+        Err(e) if e.is::<http_body_util::LengthLimitError>() => {
+            Err(Problem::new(413, "The body is too large").detail(format!("This call takes at most {BODY_MAX} bytes. Nothing was kept.")))
+        }
+        Err(_) => Err(Problem::new(400, "The body broke off").detail("Nothing was kept. Send it again.")),
+    }
+}
+
+/// Hands over an answer.
+pub fn answer(response: Response) -> SpinResponse {
+    let body = match response.body {
+        Body::Full(bytes) => Either::Left(Full::new(Bytes::from(bytes))),
+        Body::Stream(pieces) => Either::Right(Pieces(pieces)),
+    };
+    let mut answer = http::Response::new(body);
+    *answer.status_mut() = response.status;
+    *answer.headers_mut() = response.headers;
+    answer
+}
