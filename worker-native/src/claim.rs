@@ -11,7 +11,7 @@ use worker_api::{Claim, Outcome, Register, Registered, Task};
 use crate::{
     client::{CallError, Claimed},
     journal::Broken,
-    leases::Leases,
+    leases::{Held, Leases},
     report::FULL,
     send::{Phase, SLOW, Shell},
 };
@@ -19,7 +19,7 @@ use crate::{
 /// Requests of slow servers that may be in hand beside the others.
 const SLOW_HANDS: usize = 1024;
 
-/// With so many in hand a profile is busy: its connections have work, and as much again waits.
+/// With so many slow ones in hand a profile is busy: its connections have work, and as much again waits.
 const BUSY: usize = 8;
 
 /// More than this a profile does not get, even if the slave gives it: they would take the slow ones' room.
@@ -178,7 +178,8 @@ impl Claimer {
                 task,
                 permit,
                 self.slow.clone(),
-                (held, self.alive.clone()),
+                held,
+                self.alive.clone(),
             ));
         }
     }
@@ -190,7 +191,8 @@ async fn hold(
     task: Task,
     mut permit: Option<OwnedSemaphorePermit>,
     slow: Arc<Semaphore>,
-    until_the_end: impl Sized,
+    mut held: Held,
+    alive: mpsc::Sender<()>,
 ) {
     {
         let work = shell.perform(task);
@@ -198,10 +200,11 @@ async fn hold(
         tokio::select! {
             () = &mut work => {}
             () = sleep(SLOW) => {
+                held.is_slow();
                 let _slow = slow.try_acquire().inspect(|_| drop(permit.take()));
                 work.await;
             }
         }
     }
-    drop((until_the_end, permit));
+    drop((held, permit, alive));
 }

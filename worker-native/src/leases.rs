@@ -15,7 +15,14 @@ use crate::client::Slave;
 #[derive(Default)]
 pub struct Leases {
     granted: Mutex<HashMap<Lease, Instant>>,
-    hands: Mutex<HashMap<ProfileKey, usize>>,
+    hands: Mutex<HashMap<ProfileKey, Hands>>,
+}
+
+/// What one profile has in hand.
+#[derive(Default)]
+struct Hands {
+    all: usize,
+    slow: usize,
 }
 
 /// Holds a lease until it is dropped.
@@ -23,6 +30,7 @@ pub struct Held {
     leases: Arc<Leases>,
     lease: Lease,
     profile: ProfileKey,
+    slow: bool,
 }
 
 impl Leases {
@@ -43,18 +51,19 @@ impl Leases {
             subaccount: lease.subaccount.clone(),
             profile_id,
         };
-        *self.hands().entry(profile.clone()).or_default() += 1;
+        self.hands().entry(profile.clone()).or_default().all += 1;
         Some(Held {
             leases: self.clone(),
             lease: lease.clone(),
             profile,
+            slow: false,
         })
     }
 
-    /// The profiles with at least `limit` requests in hand.
+    /// The profiles of which at least `limit` requests in hand take long.
     pub fn busy(&self, limit: usize) -> Vec<ProfileKey> {
         let hands = self.hands();
-        let busy = hands.iter().filter(|&(_, &n)| n >= limit);
+        let busy = hands.iter().filter(|(_, hands)| hands.slow >= limit);
         busy.map(|(profile, _)| profile.clone()).collect()
     }
 
@@ -100,7 +109,7 @@ impl Leases {
         }
     }
 
-    fn hands(&self) -> MutexGuard<'_, HashMap<ProfileKey, usize>> {
+    fn hands(&self) -> MutexGuard<'_, HashMap<ProfileKey, Hands>> {
         self.hands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -112,7 +121,17 @@ impl Leases {
 impl Held {
     /// How many requests its profile has in hand, this one among them.
     pub fn of_profile(&self) -> usize {
-        self.leases.hands().get(&self.profile).copied().unwrap_or(0)
+        self.leases.hands().get(&self.profile).map_or(0, |h| h.all)
+    }
+
+    /// Says that it takes long.
+    pub fn is_slow(&mut self) {
+        if !self.slow
+            && let Some(hands) = self.leases.hands().get_mut(&self.profile)
+        {
+            hands.slow += 1;
+        }
+        self.slow = true;
     }
 }
 
@@ -120,9 +139,10 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.leases.leases().remove(&self.lease);
         let mut hands = self.leases.hands();
-        if let Some(n) = hands.get_mut(&self.profile) {
-            *n -= 1;
-            if *n == 0 {
+        if let Some(profile) = hands.get_mut(&self.profile) {
+            profile.all -= 1;
+            profile.slow -= usize::from(self.slow);
+            if profile.all == 0 {
                 hands.remove(&self.profile);
             }
         }
