@@ -108,8 +108,9 @@ pub struct LimitOptions {
     /// Most instances alive at once.
     #[arg(long, default_value_t = 1000)]
     pub max_instances: u32,
-    /// Requests that one instance serves at once.
-    #[arg(long, default_value_t = 16)]
+    /// Requests that one instance serves at once. A trap ends all requests of its instance, and a
+    /// synchronous database call holds all of them up, so more than one wants a reason.
+    #[arg(long, default_value_t = 1)]
     pub instance_concurrency: usize,
     /// Requests that one instance serves in its life.
     #[arg(long, default_value_t = 1000)]

@@ -164,6 +164,8 @@ impl Claimer {
             let Some(held) = self.leases.hold(&task.lease, task.profile_id, asked) else {
                 continue;
             };
+            // Only so that a restart can give it back at once; without it the lease runs out.
+            let _ = self.shell.journal.claimed(&task.lease);
             if held.of_profile() > TOO_MANY {
                 let error = "many mails already wait for this profile's slow mail server".into();
                 let after_ms = Some(30_000);

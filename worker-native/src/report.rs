@@ -94,7 +94,10 @@ impl Reporter {
             match slave.results(&reports).await {
                 Ok(verdicts) => {
                     for (report, verdict) in reports.iter().zip(&verdicts) {
-                        if let Some(v) = verdict.as_ref().filter(|v| !v.accepted) {
+                        if let Some(v) = verdict
+                            .as_ref()
+                            .filter(|v| !v.accepted && report.outcome != Outcome::Released)
+                        {
                             tracing::warn!(
                                 subaccount = %report.lease.subaccount, request = report.lease.id,
                                 reason = v.reason.as_deref().unwrap_or("-"), outcome = ?report.outcome,

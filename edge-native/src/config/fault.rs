@@ -38,17 +38,13 @@ impl Faults {
         });
     }
 
-    /// Records a fault that is already made.
-    pub fn push(&mut self, fault: Fault) {
-        self.0.push(fault);
-    }
-
     /// True while nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The faults found so far.
+    #[cfg(test)]
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()
     }

@@ -450,6 +450,20 @@ fn references(manifest: &Manifest, faults: &mut Faults) {
             );
         }
     }
+    for trigger in &manifest.cron {
+        let component = manifest.components.get(&trigger.component.value);
+        for host in component
+            .into_iter()
+            .flat_map(|component| &component.outbound)
+        {
+            if host.value.names_internal_host() {
+                let name = &trigger.component.value;
+                let what = format!("`{name}` has a schedule and calls components; Spin refuses it");
+                let fix = "drop the `.spin.internal` host, or tick it through a route";
+                faults.add(host.place.clone(), what, fix);
+            }
+        }
+    }
     for component in manifest.components.values() {
         let own = component.variables.iter().map(|(_, template)| template);
         for template in own.chain(&component.outbound) {

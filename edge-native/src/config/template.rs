@@ -48,6 +48,13 @@ impl Template {
         })
     }
 
+    /// True when it leads to a component of the same application.
+    pub fn names_internal_host(&self) -> bool {
+        let internal =
+            |part: &Part| matches!(part, Part::Text(text) if text.contains(".spin.internal"));
+        self.0.iter().any(internal)
+    }
+
     /// The text with every variable's value in place; a variable without a value is empty.
     pub fn render(&self, values: &BTreeMap<String, String>) -> String {
         let mut text = String::new();

@@ -14,7 +14,7 @@ pub mod wasi;
 use crate::config::ComponentConfig;
 use std::sync::Arc;
 use wasmtime::component::{Linker, ResourceTable};
-use wasmtime::{Engine, ResourceLimiter, Store};
+use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::WasiHttpCtx;
 
@@ -61,7 +61,14 @@ impl InstanceState {
         let mut store = Store::new(engine, self);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
+        // `yield_now` comes back only after the thread has looked at its sockets; a plain yield
+        // would be polled again at once, for as long as the runtime sees tasks that are ready.
+        store.epoch_deadline_callback(|_| {
+            Ok(UpdateDeadline::YieldCustom(
+                1,
+                Box::pin(tokio::task::yield_now()),
+            ))
+        });
         store
     }
 }

@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{
-    Error, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+    Error, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, p2, p3,
 };
 
 /// The suffix of hosts that are components of this application.
@@ -212,6 +212,22 @@ impl tower_service::Service<hyper_util::client::legacy::connect::dns::Name> for 
 type IoResult = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl WasiHttpHooks for Outbound {
+    fn p2_error_from_hyper(
+        &mut self,
+        error: &hyper::Error,
+    ) -> p2::bindings::http::types::ErrorCode {
+        tracing::debug!(%error, "a body broke off");
+        p2::bindings::http::types::ErrorCode::HttpProtocolError
+    }
+
+    fn p3_error_from_hyper(
+        &mut self,
+        error: &hyper::Error,
+    ) -> p3::bindings::http::types::ErrorCode {
+        tracing::debug!(%error, "a body broke off");
+        p3::bindings::http::types::ErrorCode::HttpProtocolError
+    }
+
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,

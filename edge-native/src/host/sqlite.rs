@@ -16,6 +16,9 @@ use wasmtime::component::{
 /// How long a statement waits for another writer, in all.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A write of one statement is over so soon that looking again at once beats going to sleep.
+const SPIN: Duration = Duration::from_micros(40);
+
 /// Adds the capability.
 pub fn link(linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
     sqlite::add_to_linker::<_, Sqlite>(linker, |state| state)
@@ -72,32 +75,44 @@ impl Connection {
             self.pooled = Some(self.databases.take(&self.label).map_err(|e| describe(&e))?);
         }
         let started = Instant::now();
-        let mut pause = Duration::from_millis(1);
+        while started.elapsed() < SPIN {
+            if let Some(result) = self.attempt(sql, parameters, true) {
+                return result;
+            }
+            std::thread::yield_now();
+        }
+        let Some(turn) = self.label.queue.turn(BUSY_TIMEOUT).await else {
+            return Err(locked());
+        };
         loop {
-            if let Some(result) = self.attempt(sql, parameters) {
+            if let Some(result) = self.attempt(sql, parameters, false) {
                 return result;
             }
             if started.elapsed() >= BUSY_TIMEOUT {
-                return Err(Error::Io("database is locked".to_owned()));
+                return Err(locked());
             }
-            // Woken by the writer when it is one of ours, by the clock when it is not.
-            let _ = tokio::time::timeout(pause, self.label.written.notified()).await;
-            pause = (pause * 2).min(Duration::from_millis(50));
+            turn.wait().await;
         }
     }
 
-    fn attempt(&self, sql: &str, parameters: &[Value]) -> Option<Result<QueryResult, Error>> {
+    /// Tries once; `None` while another connection writes, or when it is `polite` and others wait
+    /// to write.
+    fn attempt(
+        &self,
+        sql: &str,
+        parameters: &[Value],
+        polite: bool,
+    ) -> Option<Result<QueryResult, Error>> {
         let Some(connection) = self.pooled.as_ref().and_then(Pooled::get) else {
             return Some(Err(Error::InvalidConnection));
         };
-        let was_writing = !connection.is_autocommit();
-        let outcome = attempt(connection, sql, parameters);
-        if was_writing && connection.is_autocommit() {
-            self.label.written.notify_waiters();
-        }
-        match outcome {
-            Attempt::Done(result) => Some(result),
+        let give_way = || polite && self.label.queue.is_waited_for();
+        match attempt(connection, sql, parameters, give_way) {
             Attempt::Busy => None,
+            Attempt::Done(result) => {
+                self.label.queue.ended();
+                Some(result)
+            }
         }
     }
 
@@ -114,6 +129,10 @@ impl Connection {
             .and_then(Pooled::get)
             .map_or(0, |c| c.changes())
     }
+}
+
+fn locked() -> Error {
+    Error::Io("database is locked".to_owned())
 }
 
 fn open(state: &InstanceState, name: &str) -> Result<Connection, Error> {

@@ -4,7 +4,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -39,8 +39,71 @@ pub struct Databases {
 pub struct Label {
     path: PathBuf,
     idle: Mutex<Vec<Idle>>,
-    /// Told whenever a write on this database ends.
-    pub written: Notify,
+    /// Writers that found the database busy, served one after the other.
+    pub queue: WriteQueue,
+}
+
+/// Who waits to write. The first in turn tries again whenever a write ends; others wait for
+/// their turn; and nobody who comes later overtakes them.
+#[derive(Default)]
+pub struct WriteQueue {
+    turn: tokio::sync::Mutex<()>,
+    waiting: AtomicUsize,
+    ended: Notify,
+}
+
+/// One place in the queue.
+pub struct Turn<'q> {
+    queue: &'q WriteQueue,
+    _turn: tokio::sync::MutexGuard<'q, ()>,
+}
+
+impl WriteQueue {
+    /// True when somebody waits.
+    pub fn is_waited_for(&self) -> bool {
+        self.waiting.load(SeqCst) > 0
+    }
+
+    /// A write ended.
+    pub fn ended(&self) {
+        if self.is_waited_for() {
+            self.ended.notify_one();
+        }
+    }
+
+    /// Waits for this writer's turn, for `most` at the longest.
+    pub async fn turn(&self, most: Duration) -> Option<Turn<'_>> {
+        self.waiting.fetch_add(1, SeqCst);
+        let leaving = Leaving(&self.waiting);
+        let turn = tokio::time::timeout(most, self.turn.lock()).await.ok()?;
+        std::mem::forget(leaving);
+        Some(Turn {
+            queue: self,
+            _turn: turn,
+        })
+    }
+}
+
+impl Turn<'_> {
+    /// Waits until a write ends, or a moment: another process may hold the lock.
+    pub async fn wait(&self) {
+        let ended = self.queue.ended.notified();
+        let _ = tokio::time::timeout(Duration::from_millis(2), ended).await;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        drop(Leaving(&self.queue.waiting));
+    }
+}
+
+struct Leaving<'w>(&'w AtomicUsize);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
 }
 
 struct Idle {
@@ -62,7 +125,7 @@ impl Databases {
             let label = Label {
                 path,
                 idle: Mutex::default(),
-                written: Notify::new(),
+                queue: WriteQueue::default(),
             };
             (name.to_owned(), Arc::new(label))
         };
@@ -225,11 +288,6 @@ impl Pooled {
     pub fn get(&self) -> Option<&Connection> {
         self.connection.as_ref()
     }
-
-    /// The database it is open on.
-    pub fn label(&self) -> &Arc<Label> {
-        &self.label
-    }
 }
 
 impl Drop for Pooled {
@@ -240,7 +298,7 @@ impl Drop for Pooled {
         let in_transaction = !connection.is_autocommit();
         let clean = !in_transaction || connection.execute_batch("ROLLBACK").is_ok();
         if in_transaction {
-            self.label.written.notify_waiters();
+            self.label.queue.ended();
         }
         let mut idle = self.label.lock();
         let keep = clean && !self.tainted.load(Relaxed) && idle.len() < IDLE_PER_LABEL;

@@ -16,9 +16,18 @@ pub enum Attempt {
     Busy,
 }
 
-/// Executes a statement. Only the first statement of the text is executed, as on Spin.
-pub fn attempt(connection: &Connection, sql: &str, parameters: &[Value]) -> Attempt {
+/// Executes a statement. Only the first statement of the text is executed, as on Spin. A statement
+/// that would begin to write lets others go first when `give_way` says so.
+pub fn attempt(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Value],
+    give_way: impl Fn() -> bool,
+) -> Attempt {
     let result = match connection.prepare_cached(sql) {
+        Ok(statement) if connection.is_autocommit() && !statement.readonly() && give_way() => {
+            return Attempt::Busy;
+        }
         Ok(mut statement) => run(&mut statement, parameters),
         Err(rusqlite::Error::MultipleStatement) => first_only(connection, sql, parameters),
         Err(error) => Err(Failure::Sqlite(error)),

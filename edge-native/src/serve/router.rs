@@ -1,7 +1,7 @@
 //! From a request to a component's answer, on one thread.
 
 use super::Shared;
-use super::body::Bounded;
+use super::body::{Bounded, drain};
 use super::headers::RouteHeaders;
 use super::problem::Problem;
 use super::proxy::{self, Clock, Handler, RequestData};
@@ -74,6 +74,7 @@ impl Router {
             return Problem::HeadTooLarge(limits.head).response();
         }
         if request.body().size_hint().lower() > limits.body {
+            drain(request.into_body());
             return Problem::BodyTooLarge(limits.body).response();
         }
         let path = request.uri().path().to_owned();

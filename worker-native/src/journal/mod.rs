@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 use tokio::sync::watch;
 use worker_api::{Lease, Report};
 
-use state::{Record, State};
+use state::{Left, Record, State};
 
 /// The file is written anew when it is longer than this and mostly past.
 const COMPACT_AT: u64 = 8 << 20;
@@ -84,8 +84,12 @@ impl Journal {
         if replay.damaged > 0 {
             tracing::error!(lines = replay.damaged, file = %path.display(), "the journal is damaged; what it cannot prove is reported as uncertain");
         }
-        let complete = boot.is_some() && replay.boot == boot && replay.damaged == 0;
-        let reports = replay.state.recover(complete, now);
+        let left = match () {
+            () if replay.damaged > 0 => Left::Damaged,
+            () if boot.is_some() && replay.boot == boot => Left::All,
+            () => Left::Durable,
+        };
+        let reports = replay.state.recover(left, now);
         let mut state = State::default();
         for report in &reports {
             state.apply(Record::Ended {
@@ -117,6 +121,16 @@ impl Journal {
             .spawn(move || syncer.run())
             .context("cannot start the journal's thread")?;
         Ok((Self { shared }, reports))
+    }
+
+    /// The request is in hand.
+    ///
+    /// # Errors
+    /// When nothing can be written.
+    pub fn claimed(&self, lease: &Lease) -> Result<Mark, Broken> {
+        self.append(Record::Claimed {
+            lease: lease.clone(),
+        })
     }
 
     /// The server waits for the text.

@@ -16,6 +16,11 @@ pub enum Record {
         /// Changes whenever the machine starts, so whenever what was written but not yet on disk may have been lost.
         boot: Option<String>,
     },
+    /// The request is in hand. Not forced to disk: without it, the lease just runs out.
+    Claimed {
+        /// Whose.
+        lease: Lease,
+    },
     /// The server waits for the text; nothing of it was sent. On disk before the text leaves.
     Begun {
         /// Whose.
@@ -41,12 +46,25 @@ pub enum Record {
 /// How far a lease is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
+    /// See [`Record::Claimed`].
+    Claimed,
     /// See [`Record::Begun`].
     Begun,
     /// See [`Record::Sending`].
     Sending,
     /// See [`Record::Ended`].
     Ended(Report),
+}
+
+/// How much of what the last process wrote is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Lines are missing in the middle: what is not here may have been.
+    Damaged,
+    /// What was forced to disk. The machine restarted, or may have: the absence of other records proves nothing.
+    Durable,
+    /// Every record.
+    All,
 }
 
 /// All leases the journal knows.
@@ -60,12 +78,18 @@ impl State {
     pub fn apply(&mut self, record: Record) {
         match record {
             Record::Opened { .. } => {}
+            Record::Claimed { lease } => {
+                self.entries.entry(lease).or_insert(Entry::Claimed);
+            }
             Record::Begun { lease } => {
-                self.entries.entry(lease).or_insert(Entry::Begun);
+                let entry = self.entries.entry(lease).or_insert(Entry::Begun);
+                if *entry == Entry::Claimed {
+                    *entry = Entry::Begun;
+                }
             }
             Record::Sending { lease } => {
                 let entry = self.entries.entry(lease).or_insert(Entry::Sending);
-                if *entry == Entry::Begun {
+                if matches!(entry, Entry::Claimed | Entry::Begun) {
                     *entry = Entry::Sending;
                 }
             }
@@ -92,6 +116,9 @@ impl State {
     /// The records that make this state anew.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         self.entries.iter().map(|(lease, entry)| match entry {
+            Entry::Claimed => Record::Claimed {
+                lease: lease.clone(),
+            },
             Entry::Begun => Record::Begun {
                 lease: lease.clone(),
             },
@@ -104,25 +131,29 @@ impl State {
         })
     }
 
-    /// What a restart has to report.
-    ///
-    /// `complete` says that every record written before the end of the last process is here: the machine did not
-    /// restart meanwhile and no line was damaged. Only then does a missing [`Record::Sending`] prove anything.
-    pub fn recover(&self, complete: bool, now: i64) -> Vec<Report> {
-        let mut reports: Vec<Report> = self
-            .entries
-            .iter()
-            .map(|(lease, entry)| {
-                let outcome = match entry {
-                    Entry::Ended(report) => return report.clone(),
-                    Entry::Begun if complete => Outcome::Released,
-                    Entry::Begun | Entry::Sending => Outcome::Uncertain {
-                        error: "the worker stopped between handing the mail over and hearing the answer".into(),
-                    },
-                };
-                Report { lease: lease.clone(), outcome, at: now }
+    /// What a restart has to report, by what is left of the last process's records.
+    pub fn recover(&self, left: Left, now: i64) -> Vec<Report> {
+        let report = |(lease, entry): (&Lease, &Entry)| {
+            let outcome = match (entry, left) {
+                (Entry::Ended(report), _) => return Some(report.clone()),
+                // Nothing leaves before its begin is on disk, and that would be here.
+                (Entry::Claimed, Left::Durable | Left::All) => Outcome::Released,
+                // The slave knows whether it has begun; its lease runs out.
+                (Entry::Claimed, Left::Damaged) => return None,
+                (Entry::Begun, Left::All) => Outcome::Released,
+                (Entry::Begun | Entry::Sending, _) => Outcome::Uncertain {
+                    error:
+                        "the worker stopped between handing the mail over and hearing the answer"
+                            .into(),
+                },
+            };
+            Some(Report {
+                lease: lease.clone(),
+                outcome,
+                at: now,
             })
-            .collect();
+        };
+        let mut reports: Vec<Report> = self.entries.iter().filter_map(report).collect();
         reports.sort_by(|a, b| {
             (a.at, &a.lease.subaccount, a.lease.id).cmp(&(b.at, &b.lease.subaccount, b.lease.id))
         });
@@ -220,27 +251,29 @@ pub(crate) mod tests {
         let sending = Record::Sending { lease: lease(1) };
         let end = Record::Ended { report: ended(1) };
         let removed = Record::Removed { lease: lease(1) };
-        let table: [(&[&Record], bool, &[&str]); 9] = [
-            (&[], true, &[]),
-            (&[&begun], true, &["released"]),
-            (&[&begun], false, &["uncertain"]),
-            (&[&begun, &sending], true, &["uncertain"]),
-            (&[&begun, &sending], false, &["uncertain"]),
-            (&[&begun, &sending, &end], true, &["performed"]),
-            (&[&begun, &sending, &end], false, &["performed"]),
-            (&[&end], true, &["performed"]),
-            (&[&begun, &sending, &end, &removed], true, &[]),
+        let claimed = Record::Claimed { lease: lease(1) };
+        let table: [(&[&Record], Left, &[&str]); 14] = [
+            (&[&claimed], Left::All, &["released"]),
+            (&[&claimed], Left::Durable, &["released"]),
+            (&[&claimed], Left::Damaged, &[]),
+            (&[&claimed, &begun], Left::Durable, &["uncertain"]),
+            (&[&claimed, &begun, &sending], Left::All, &["uncertain"]),
+            (&[], Left::All, &[]),
+            (&[&begun], Left::All, &["released"]),
+            (&[&begun], Left::Durable, &["uncertain"]),
+            (&[&begun, &sending], Left::All, &["uncertain"]),
+            (&[&begun, &sending], Left::Durable, &["uncertain"]),
+            (&[&begun, &sending, &end], Left::All, &["performed"]),
+            (&[&begun, &sending, &end], Left::Durable, &["performed"]),
+            (&[&end], Left::All, &["performed"]),
+            (&[&begun, &sending, &end, &removed], Left::All, &[]),
         ];
-        for (records, complete, want) in table {
+        for (records, left, want) in table {
             let mut state = State::default();
             for record in records {
                 state.apply((*record).clone());
             }
-            assert_eq!(
-                kinds(&state.recover(complete, 9)),
-                want,
-                "{records:?} {complete}"
-            );
+            assert_eq!(kinds(&state.recover(left, 9)), want, "{records:?} {left:?}");
         }
     }
 
@@ -265,7 +298,7 @@ pub(crate) mod tests {
         );
         let torn = replay(&bytes[..bytes.len() - 1]);
         assert_eq!(
-            (torn.damaged, kinds(&torn.state.recover(true, 0))),
+            (torn.damaged, kinds(&torn.state.recover(Left::All, 0))),
             (0, vec!["released"])
         );
         let middle = bytes.len() / 2;
@@ -278,7 +311,8 @@ pub(crate) mod tests {
     }
 
     fn record() -> impl Strategy<Value = Record> {
-        (1i64..5, 0u8..4).prop_map(|(id, kind)| match kind {
+        (1i64..5, 0u8..5).prop_map(|(id, kind)| match kind {
+            4 => Record::Claimed { lease: lease(id) },
             0 => Record::Begun { lease: lease(id) },
             1 => Record::Sending { lease: lease(id) },
             2 => Record::Ended { report: ended(id) },
@@ -291,6 +325,7 @@ pub(crate) mod tests {
         let mut furthest = None;
         for record in records {
             let step = match record {
+                Record::Claimed { lease } if lease.id == id => 0,
                 Record::Begun { lease } if lease.id == id => 1,
                 Record::Sending { lease } if lease.id == id => 2,
                 Record::Ended { report } if report.lease.id == id => 3,
@@ -302,7 +337,7 @@ pub(crate) mod tests {
             };
             furthest = furthest.max(Some(step));
         }
-        furthest.map(|step| ["released", "uncertain", "performed"][step - 1])
+        furthest.map(|step| ["released", "released", "uncertain", "performed"][step])
     }
 
     proptest! {
@@ -322,7 +357,7 @@ pub(crate) mod tests {
             let replayed = replay(&bytes[..kept]);
             prop_assert_eq!(replayed.damaged, 0);
             for id in 1..5 {
-                let got = replayed.state.recover(true, 5).into_iter().find(|r| r.lease.id == id);
+                let got = replayed.state.recover(Left::All, 5).into_iter().find(|r| r.lease.id == id);
                 let got = got.map(|r| kinds(&[r])[0]);
                 prop_assert_eq!(got, model(&records[..whole], id));
             }
