@@ -224,3 +224,26 @@ async fn mistakes_in_the_settings_are_told_together_and_doctor_says_what_to_do()
     let (well, said) = doctor("x", Some("http://127.0.0.1:1".into())).await;
     assert!(!well && said.contains("start the slave"), "{said}");
 }
+
+#[tokio::test]
+async fn what_a_killed_worker_had_in_hand_goes_back_at_the_next_start() {
+    let (slave, server, data) = (
+        Slave::start().await,
+        Server::start().await,
+        tempdir().unwrap(),
+    );
+    // The slave alone would wait for the end of the leases, which is later than this test.
+    slave.state().lease_ms = 600_000;
+    server.script("data", &[Hold, Hold, Hold, Hold]);
+    slave.profile_at(1, server.address);
+    (1..=20).for_each(|id| slave.request(id, 1));
+    let mut worker = Worker::start(&slave, &data);
+    until("four mails are in flight", || server.state().holding == 4).await;
+    worker.kill();
+    server.release();
+    let _worker = Worker::start(&slave, &data);
+    until("all have ended", || slave.all_ended()).await;
+    let accepted = server.accepted();
+    assert_eq!(accepted.len(), 20);
+    assert!(accepted.values().all(|&n| n == 1));
+}
