@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
 /// What the worker is started with.
@@ -40,13 +40,15 @@ pub async fn supervise(settings: Settings, mut stopping: watch::Receiver<bool>) 
         match start(&settings) {
             Ok(mut child) => {
                 tracing::info!(pid = child.id(), "the worker started");
+                // Taken, since waiting would close it, and its end asks the worker to end.
+                let input = child.stdin.take();
                 let told = stopping.wait_for(|stop| *stop);
                 let ended = tokio::select! {
                     ended = child.wait() => Some(ended),
                     _ = told => None,
                 };
                 match ended {
-                    None => return stop(child).await,
+                    None => return stop(child, input).await,
                     Some(Ok(status)) => tracing::warn!(%status, "the worker ended"),
                     Some(Err(error)) => tracing::warn!(%error, "the worker is lost"),
                 }
@@ -86,7 +88,7 @@ fn start(settings: &Settings) -> Result<Child> {
         .with_context(|| format!("starting {}", settings.program.display()))
 }
 
-async fn stop(mut child: Child) {
+async fn stop(mut child: Child, input: Option<ChildStdin>) {
     let pid = child
         .id()
         .and_then(|id| i32::try_from(id).ok())
@@ -95,8 +97,6 @@ async fn stop(mut child: Child) {
         // It may have ended by itself just now.
         let _ = kill_process(pid, Signal::TERM);
     }
-    // Taken, not dropped at once: the end of its input also asks a worker to end.
-    let input = child.stdin.take();
     match tokio::time::timeout(PATIENCE, child.wait()).await {
         Ok(Ok(status)) => tracing::info!(%status, "the worker stopped"),
         Ok(Err(error)) => tracing::warn!(%error, "the worker is lost"),
