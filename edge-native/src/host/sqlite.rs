@@ -106,7 +106,7 @@ impl Connection {
         let Some(connection) = self.pooled.as_ref().and_then(Pooled::get) else {
             return Some(Err(Error::InvalidConnection));
         };
-        let give_way = || polite && self.label.queue.is_waited_for();
+        let give_way = || polite && self.label.queue.is_overdue();
         match attempt(connection, sql, parameters, give_way) {
             Attempt::Busy => None,
             Attempt::Done(result) => {
