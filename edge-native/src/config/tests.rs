@@ -68,7 +68,7 @@ fn all_faults_are_reported_at_once_with_their_lines() {
         "spin.toml:25: [component.tick] has no `source`",
         "spin.toml:27: [component.tick]: this host does not implement `files`",
         "spin.toml:26: [component.tick]: unknown key `sauce`",
-        "spin.toml:15: Spin does not read `*/` in the cron expression \"*/2 * * * * *\"",
+        "spin.toml:16: Spin does not read `*/` in the cron expression \"*/2 * * * * *\"",
         "spin.toml:10: there is no component `wob`",
         "spin.toml:22: there is no variable `nope`",
     ];

@@ -246,3 +246,7 @@ impl HostConnectionWithStore<InstanceState> for Sqlite {
         accessor.with(|mut access| access.get().changes(this))
     }
 }
+
+#[cfg(test)]
+#[path = "sqlite_tests.rs"]
+mod tests;

@@ -70,12 +70,10 @@ fn first_only(
 }
 
 fn run(statement: &mut Statement, parameters: &[Value]) -> Result<QueryResult, Failure> {
-    let wanted = statement.parameter_count();
-    if parameters.len() > wanted {
-        let given = parameters.len();
-        return Err(Failure::Said(format!(
-            "{given} parameters given, the statement has {wanted}"
-        )));
+    let (given, wanted) = (parameters.len(), statement.parameter_count());
+    if given != wanted {
+        let what = format!("{given} parameters given, the statement has {wanted}");
+        return Err(Failure::Said(what));
     }
     let columns: Vec<String> = statement
         .column_names()
