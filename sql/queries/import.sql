@@ -73,3 +73,7 @@ where id = ?1 and status in ('pending', 'ingesting', 'importing');
 -- name: failed-rows
 select no, line, raw, error_code, error from import_row
 where import_id = ?1 and status = 'failed' and no > ?2 order by no limit ?3;
+
+-- name: first-lead
+-- The lead of the first row that has one.
+select lead_id from import_row where import_id = ?1 and lead_id is not null order by no limit 1;

@@ -105,3 +105,27 @@ select status, count(*) from request group by status;
 -- name: get
 select id, kind, status, lead_id, rule_id, profile_id, content_id, attempts, error, wait_reason, run_at, begun_at, finished_at, created_at
 from request where id = ?1;
+
+-- name: cancel
+-- A person takes back what has not begun.
+update request set status = 'canceled', finished_at = ?2, updated_at = ?2, wait_reason = null
+where id = ?1 and status = 'pending'
+returning id, lead_id, profile_id, rule_id;
+
+-- name: counts-of-rule
+select status, count(*) from request where rule_id = ?1 group by status;
+
+-- name: held-unplanned
+-- How many are due without a profile, and why the oldest of them waits.
+select count(*), (
+  select wait_reason from request where status = 'pending' and profile_id is null and run_at <= ?1 order by run_at limit 1)
+from request where status = 'pending' and profile_id is null and run_at <= ?1;
+
+-- name: retrying
+-- What each profile will try again later: how much, when first, and what went wrong.
+select profile_id, count(*), min(run_at), error from request
+where status = 'pending' and profile_id is not null and run_at > ?1 and error is not null group by profile_id;
+
+-- name: running
+-- How much each profile has in hand.
+select profile_id, count(*) from request where status = 'running' group by profile_id;

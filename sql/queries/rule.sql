@@ -26,3 +26,16 @@ insert into content (outreach_type, subject, body, created_at) values (?1, ?2, ?
 
 -- name: content
 select subject, body from content where id = ?1;
+
+-- name: instances
+-- What a rule took up, newest first, with the request that came of it.
+select i.event_id, i.lead_id, i.due_at, i.status, i.reason, r.id, r.status, coalesce(r.finished_at, r.begun_at, r.run_at),
+  coalesce(r.error, r.wait_reason)
+from rule_instance i left join request r on r.dedupe_key = 'rule_instance:' || i.id
+where i.rule_id = ?1 and i.event_id < ?2 order by i.event_id desc limit ?3;
+
+-- name: last-run
+-- When a rule last made a request. Only its newest instances are looked at: a long delay may leave many that wait.
+select created_at from request where dedupe_key = 'rule_instance:' || (
+  select max(id) from (select id, status from rule_instance where rule_id = ?1 order by event_id desc limit 2000)
+  where status = 'performed');

@@ -13,3 +13,7 @@ where metric = ?1 and hour >= ?2 and hour < ?3 group by t order by t;
 
 -- name: total
 select coalesce(sum(n), 0) from timeline where metric = ?1 and hour >= ?2 and hour < ?3;
+
+-- name: by-rule
+-- The sum of a metric for each rule.
+select rule_id, sum(n) from timeline where metric = ?1 and rule_id <> 0 group by rule_id;

@@ -188,7 +188,8 @@ fn from(profile: &Profile) -> String {
     settings["from"].as_str().unwrap_or_default().to_owned()
 }
 
-fn sender_name(profile: &Profile) -> String {
+/// The name in a profile's `From`, as templates write it; empty when it has none.
+pub fn sender_name(profile: &Profile) -> String {
     let from = from(profile);
     from.split('<').next().unwrap_or_default().trim().trim_matches('"').to_owned()
 }

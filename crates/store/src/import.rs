@@ -258,7 +258,9 @@ pub fn advance_merge(db: &dyn Db, id: i64, from: i64, to: i64, c: Counts) -> Res
 /// Notes what became of rows; only a failed one keeps its raw text.
 pub fn settle_rows(db: &dyn Db, id: i64, verdicts: &[(i64, Verdict)]) -> Result<()> {
     for part in verdicts.chunks(BATCH) {
-        let mut params: Vec<Value> = vec![id.into()];
+        // The range keeps SQLite from reading all rows of the import for each batch.
+        let numbers = || part.iter().map(|(no, _)| *no);
+        let mut params: Vec<Value> = vec![id.into(), numbers().min().into(), numbers().max().into()];
         let mut values = String::new();
         for (no, verdict) in part {
             let (status, lead_id, code, error) = match verdict {
@@ -276,7 +278,7 @@ pub fn settle_rows(db: &dyn Db, id: i64, verdicts: &[(i64, Verdict)]) -> Result<
         let text = format!(
             "with v (no, status, lead_id, code, error) as (values {values}) update import_row set status = v.status, lead_id = v.lead_id, \
              error_code = v.code, error = v.error, fields = null, raw = case when v.status = 'failed' then raw end \
-             from v where import_row.import_id = ?1 and import_row.no = v.no"
+             from v where import_row.import_id = ?1 and import_row.no between ?2 and ?3 and import_row.no = v.no"
         );
         db.execute(&text, &params)?;
     }
@@ -315,4 +317,9 @@ pub struct FailedRow {
 pub fn failed_rows(db: &dyn Db, id: i64, after: i64, limit: i64) -> Result<Vec<FailedRow>> {
     let row = |mut r: Row| FailedRow { no: r.int(0), line: r.int(1), raw: r.bytes(2), code: r.text(3), error: r.text(4) };
     Ok(db.query(sql::FAILED_ROWS, params![id, after, limit])?.into_iter().map(row).collect())
+}
+
+/// The lead of the first row that has one.
+pub fn first_lead(db: &dyn Db, id: i64) -> Result<Option<i64>> {
+    Ok(one(db, sql::FIRST_LEAD, params![id])?.map(|r| r.int(0)))
 }

@@ -285,3 +285,45 @@ pub fn next_planned_of(db: &dyn Db, profile_id: i64) -> Result<Option<i64>> {
 fn minimum(db: &dyn Db, sql: &str, params: &[Value]) -> Result<Option<i64>> {
     Ok(one(db, sql, params)?.and_then(|r| r.opt_int(0)))
 }
+
+/// Cancels a request that waits; false when it does not. Call it inside a transaction.
+pub fn cancel(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
+    let Some(row) = one(db, sql::CANCEL, params![id, now])? else { return Ok(false) };
+    event::insert(db, &ended_event("outreach_canceled", &row, now))?;
+    Ok(true)
+}
+
+/// How many requests a rule made, by status.
+pub fn counts_of_rule(db: &dyn Db, rule_id: i64) -> Result<Vec<(String, i64)>> {
+    Ok(db.query(sql::COUNTS_OF_RULE, params![rule_id])?.into_iter().map(|mut r| (r.text(0), r.int(1))).collect())
+}
+
+/// How many requests are due without a profile, and why.
+pub fn held_unplanned(db: &dyn Db, now: i64) -> Result<(i64, Option<String>)> {
+    Ok(one(db, sql::HELD_UNPLANNED, params![now])?.map_or((0, None), |mut r| (r.int(0), r.opt_text(1))))
+}
+
+/// Requests that a profile will try again later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retrying {
+    /// The profile.
+    pub profile_id: i64,
+    /// How many.
+    pub n: i64,
+    /// When the first of them is due again.
+    pub next_at: i64,
+    /// What went wrong with that one.
+    pub error: String,
+}
+
+/// What profiles will try again later.
+pub fn retrying(db: &dyn Db, now: i64) -> Result<Vec<Retrying>> {
+    let rows = db.query(sql::RETRYING, params![now])?;
+    let retrying = |mut r: Row| Retrying { profile_id: r.int(0), n: r.int(1), next_at: r.int(2), error: r.text(3) };
+    Ok(rows.into_iter().map(retrying).collect())
+}
+
+/// How many requests each profile has in hand: (profile, count).
+pub fn running(db: &dyn Db) -> Result<Vec<(i64, i64)>> {
+    Ok(db.query(sql::RUNNING, &[])?.into_iter().map(|r| (r.int(0), r.int(1))).collect())
+}

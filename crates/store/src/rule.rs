@@ -131,3 +131,52 @@ pub fn next_due(db: &dyn Db) -> Result<Option<i64>> {
 pub fn counts(db: &dyn Db, id: i64) -> Result<Vec<(String, i64)>> {
     Ok(db.query(sql::COUNTS, params![id])?.into_iter().map(|mut r| (r.text(0), r.int(1))).collect())
 }
+
+/// A lead that a rule took up, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// The event that set the rule off; instances are listed by it.
+    pub event_id: i64,
+    /// Whom it is about.
+    pub lead_id: i64,
+    /// When its delay is over.
+    pub due_at: i64,
+    /// `pending`, `performed` (a request was made) or `aborted`.
+    pub status: String,
+    /// Why it was aborted.
+    pub reason: Option<String>,
+    /// The request that it made.
+    pub request: Option<Outcome>,
+}
+
+/// How the request of an instance stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its key.
+    pub id: i64,
+    /// Its status.
+    pub status: String,
+    /// When it ended, began, or may begin.
+    pub at: i64,
+    /// What went wrong, or why it waits.
+    pub note: Option<String>,
+}
+
+/// Instances of a rule before an event, newest first.
+pub fn instances(db: &dyn Db, id: i64, before: Option<i64>, limit: i64) -> Result<Vec<Instance>> {
+    let rows = db.query(sql::INSTANCES, params![id, before.unwrap_or(i64::MAX), limit])?;
+    let instance = |mut r: Row| Instance {
+        event_id: r.int(0),
+        lead_id: r.int(1),
+        due_at: r.int(2),
+        status: r.text(3),
+        reason: r.opt_text(4),
+        request: r.opt_int(5).map(|id| Outcome { id, status: r.text(6), at: r.int(7), note: r.opt_text(8) }),
+    };
+    Ok(rows.into_iter().map(instance).collect())
+}
+
+/// When a rule last made a request.
+pub fn last_run(db: &dyn Db, id: i64) -> Result<Option<i64>> {
+    Ok(one(db, sql::LAST_RUN, params![id])?.map(|r| r.int(0)))
+}

@@ -16,9 +16,14 @@ pub fn find(db: &dyn Db, name: &str) -> Result<Option<i64>> {
     Ok(one(db, sql::BY_FOLDED, params![name.trim().to_lowercase()])?.map(|r| r.int(0)))
 }
 
+/// All tags by name, up to 500: (id, name).
+pub fn list(db: &dyn Db) -> Result<Vec<(i64, String)>> {
+    Ok(db.query(sql::LIST, &[])?.into_iter().map(|mut r| (r.int(0), r.text(1))).collect())
+}
+
 /// The names of all tags, up to 500.
 pub fn names(db: &dyn Db) -> Result<Vec<String>> {
-    Ok(db.query(sql::LIST, &[])?.into_iter().map(|mut r| r.text(1)).collect())
+    Ok(list(db)?.into_iter().map(|(_, name)| name).collect())
 }
 
 /// Puts a tag on a lead; false when it was there.

@@ -40,3 +40,9 @@ pub fn points(db: &dyn Db, metric: &str, from: i64, to: i64, step: i64) -> Resul
 pub fn total(db: &dyn Db, metric: &str, from: i64, to: i64) -> Result<i64> {
     Ok(one(db, sql::TOTAL, params![metric, from, to])?.map_or(0, |r| r.int(0)))
 }
+
+/// The sum of a metric for each rule: (rule, count).
+pub fn by_rule(db: &dyn Db, metric: &str) -> Result<Vec<(i64, i64)>> {
+    let rows = db.query(sql::BY_RULE, params![metric])?;
+    Ok(rows.into_iter().map(|r| (r.int(0), r.int(1))).collect())
+}
