@@ -22,7 +22,7 @@ pub enum Synchronous {
 /// An idle connection is closed after this long.
 const IDLE: Duration = Duration::from_secs(60);
 /// Idle connections kept for each label.
-const IDLE_PER_LABEL: usize = 8;
+const IDLE_PER_LABEL: usize = 64;
 /// The first writer in turn is overtaken for this long only.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// Statements kept prepared for each connection.

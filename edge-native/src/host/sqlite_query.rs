@@ -75,11 +75,7 @@ fn run(statement: &mut Statement, parameters: &[Value]) -> Result<QueryResult, F
         let what = format!("{given} parameters given, the statement has {wanted}");
         return Err(Failure::Said(what));
     }
-    let columns: Vec<String> = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     for (position, value) in parameters.iter().enumerate() {
         statement.raw_bind_parameter(position + 1, Parameter(value))?;
     }
