@@ -10,7 +10,8 @@ select coalesce(max(id), 0) + 1 from lead;
 -- name: by-keys
 -- The leads behind some keys of one kind (a JSON array of values), whole.
 select k.value, l.id, l.email, l.first_name, l.last_name, l.job_title, l.company, l.phone, l.linkedin, l.country, l.data
-from json_each(?2) j join lead_key k on k.kind = ?1 and k.value = j.value join lead l on l.id = k.lead_id;
+from lead_key k join lead l on l.id = k.lead_id
+where k.kind = ?1 and k.value in (select value from json_each(?2));
 
 -- name: get
 select id, email, first_name, last_name, job_title, company, phone, linkedin, country, data, created_at, updated_at,

@@ -106,7 +106,7 @@ pub fn get(db: &dyn Db, id: i64) -> Result<Option<Lead>> {
 /// Several leads' fields by id.
 pub fn fields_of(db: &dyn Db, ids: &[i64]) -> Result<HashMap<i64, Fields>> {
     let json = serde_json::to_string(ids).unwrap_or_default();
-    let text = format!("select {COLUMNS} from json_each(?1) j join lead l on l.id = j.value");
+    let text = format!("select {COLUMNS} from lead l where l.id in (select value from json_each(?1))");
     let rows = db.query(&text, params![json])?;
     Ok(rows.into_iter().map(|mut r| (r.int(0), fields(&mut r, 1))).collect())
 }
