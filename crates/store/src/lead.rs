@@ -68,6 +68,26 @@ pub struct Query {
 
 /// Lists leads, newest first.
 pub fn list(db: &dyn Db, query: &Query) -> Result<Vec<Lead>> {
+    let (text, params) = list_sql(&format!("{COLUMNS}, l.created_at, l.updated_at, {TAGS}"), query);
+    Ok(db.query(&text, &params)?.into_iter().map(from_row).collect())
+}
+
+/// Lists leads like [`list`], each as its id and its JSON object. The database writes the JSON: that is several times
+/// as fast as carrying a page of rows over the host boundary and writing it there.
+pub fn list_json(db: &dyn Db, query: &Query) -> Result<Vec<(i64, String)>> {
+    let built_in = Field::ALL.map(|f| format!("'{0}', l.{0}", f.name())).join(", ");
+    let object = format!(
+        "l.id, json_object('id', l.id, {built_in}, 'tags', json({TAGS}), 'data', json(l.data), 'created_at', l.created_at, \
+         'updated_at', l.updated_at)"
+    );
+    let (text, params) = list_sql(&object, query);
+    Ok(db.query(&text, &params)?.into_iter().map(|mut r| (r.int(0), r.text(1))).collect())
+}
+
+/// The names of a lead's tags as a JSON array.
+const TAGS: &str = "(select json_group_array(t.name) from lead_tag x join tag t on t.id = x.tag_id where x.lead_id = l.id)";
+
+fn list_sql(columns: &str, query: &Query) -> (String, Vec<Value>) {
     let mut params: Vec<Value> = vec![query.before.unwrap_or(i64::MAX).into(), query.limit.into()];
     let mut from = "from lead l".to_owned();
     let mut conditions = String::new();
@@ -91,11 +111,7 @@ pub fn list(db: &dyn Db, query: &Query) -> Result<Vec<Lead>> {
         let full = format!("l.first_name || ' ' || l.last_name like ?{p} escape '\\'");
         conditions.push_str(&format!(" and ({} or {full})", like.join(" or ")));
     }
-    let tags = "(select json_group_array(t.name) from lead_tag x join tag t on t.id = x.tag_id where x.lead_id = l.id)";
-    let text = format!(
-        "select {COLUMNS}, l.created_at, l.updated_at, {tags} {from} where {id} < ?1{conditions} order by {id} desc limit ?2"
-    );
-    Ok(db.query(&text, &params)?.into_iter().map(from_row).collect())
+    (format!("select {columns} {from} where {id} < ?1{conditions} order by {id} desc limit ?2"), params)
 }
 
 /// One lead.

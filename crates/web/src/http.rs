@@ -118,7 +118,15 @@ impl Response {
 
     /// JSON, which nobody else may keep.
     pub fn json(status: u16, value: &impl Serialize) -> Self {
-        let body = serde_json::to_vec(value).unwrap_or_default();
+        Self::json_bytes(status, serde_json::to_vec(value).unwrap_or_default())
+    }
+
+    /// JSON that is written already.
+    pub fn json_text(status: u16, text: String) -> Self {
+        Self::json_bytes(status, text.into_bytes())
+    }
+
+    fn json_bytes(status: u16, body: Vec<u8>) -> Self {
         Self::new(status, "application/json", Body::Full(body)).with(header::CACHE_CONTROL, "no-store")
     }
 

@@ -85,13 +85,13 @@ pub fn page(scope: &Scope<'_>, query: &Query) -> Result<(Vec<Lead>, Option<Strin
 /// # Errors
 /// 422 for a wrong parameter.
 pub fn list(scope: &Scope<'_>, request: &Request) -> Answer {
-    #[derive(Serialize)]
-    struct List {
-        items: Vec<View>,
-        next_cursor: Option<String>,
-    }
-    let (leads, next_cursor) = page(scope, &query(request)?)?;
-    Ok(Response::json(200, &List { items: leads.into_iter().map(View::from).collect(), next_cursor }))
+    let query = query(request)?;
+    let mut leads = lead::list_json(&*scope.db, &Query { limit: query.limit + 1, ..query.clone() })?;
+    let more = leads.len() as i64 > query.limit;
+    leads.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
+    let next = leads.last().filter(|_| more).map_or("null".to_owned(), |(id, _)| format!("\"{}\"", input::cursor_text(*id)));
+    let items: Vec<_> = leads.into_iter().map(|(_, json)| json).collect();
+    Ok(Response::json_text(200, format!("{{\"items\":[{}],\"next_cursor\":{next}}}", items.join(","))))
 }
 
 /// `GET /leads/{id}`
