@@ -99,8 +99,9 @@ pub struct LimitOptions {
     /// Seconds that an answer may stream.
     #[arg(long, default_value_t = 3600)]
     pub max_stream: u64,
-    /// Most requests being served at once.
-    #[arg(long, default_value_t = 1024)]
+    /// Most requests being served at once; fewer than instances, as calls between components and
+    /// schedules need some too.
+    #[arg(long, default_value_t = 800)]
     pub max_requests: usize,
     /// Most memory of one instance, in MB.
     #[arg(long, default_value_t = 256)]

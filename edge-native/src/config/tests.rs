@@ -93,6 +93,16 @@ fn the_same_route_twice_is_refused() {
 }
 
 #[test]
+fn a_scheduled_component_calls_no_other_one() {
+    let hosts = "allowed_outbound_hosts = [\"http://web.spin.internal\"]\n";
+    let (_, faults) = read(&format!("{GOOD}{hosts}"));
+    assert_eq!(
+        faults,
+        ["spin.toml:27: `tick` has a schedule and calls components; Spin refuses it"]
+    );
+}
+
+#[test]
 fn other_versions_and_triggers_are_refused() {
     let (_, faults) = read(
         &GOOD

@@ -7,6 +7,7 @@ pub mod outbound_http;
 pub mod sqlite;
 pub mod sqlite_pool;
 pub mod sqlite_query;
+pub mod sqlite_queue;
 pub mod stdio;
 pub mod variables;
 pub mod wasi;

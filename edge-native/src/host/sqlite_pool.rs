@@ -1,13 +1,13 @@
 //! The connections of all labels: opened lazily, pooled for each label, bounded over all labels.
 
+use super::sqlite_queue::WriteQueue;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 
 /// How safe a commit is against a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -23,8 +23,6 @@ pub enum Synchronous {
 const IDLE: Duration = Duration::from_secs(60);
 /// Idle connections kept for each label.
 const IDLE_PER_LABEL: usize = 64;
-/// The first writer in turn is overtaken for this long only.
-const PATIENCE: Duration = Duration::from_millis(5);
 /// Statements kept prepared for each connection.
 const STATEMENTS: usize = 128;
 
@@ -43,67 +41,6 @@ pub struct Label {
     idle: Mutex<Vec<Idle>>,
     /// Writers that found the database busy, served one after the other.
     pub queue: WriteQueue,
-}
-
-/// Who waits to write: one after the other, the first in turn trying again and again. Latecomers
-/// may overtake, which is fastest for all, until the first has waited for [`PATIENCE`].
-#[derive(Default)]
-pub struct WriteQueue {
-    turn: tokio::sync::Mutex<()>,
-    /// When the first in turn began to wait, in microseconds since [`START`]; 0 is nobody.
-    since: AtomicU64,
-    ended: Notify,
-}
-
-/// The first in turn of a queue.
-pub struct Turn<'q> {
-    queue: &'q WriteQueue,
-    _turn: tokio::sync::MutexGuard<'q, ()>,
-}
-
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-fn now() -> u64 {
-    START.elapsed().as_micros() as u64
-}
-
-impl WriteQueue {
-    /// True when the first in turn has waited for so long that others must let it go first.
-    pub fn is_overdue(&self) -> bool {
-        let since = self.since.load(Relaxed);
-        since > 0 && now().saturating_sub(since) > PATIENCE.as_micros() as u64
-    }
-
-    /// A write ended.
-    pub fn ended(&self) {
-        if self.is_overdue() {
-            self.ended.notify_one();
-        }
-    }
-
-    /// Waits for this writer's turn, for `most` at the longest.
-    pub async fn turn(&self, most: Duration) -> Option<Turn<'_>> {
-        let turn = tokio::time::timeout(most, self.turn.lock()).await.ok()?;
-        self.since.store(now().max(1), Relaxed);
-        Some(Turn {
-            queue: self,
-            _turn: turn,
-        })
-    }
-}
-
-impl Turn<'_> {
-    /// Waits for a moment, or until a write ends.
-    pub async fn wait(&self) {
-        let ended = self.queue.ended.notified();
-        let _ = tokio::time::timeout(Duration::from_millis(1), ended).await;
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.queue.since.store(0, Relaxed);
-    }
 }
 
 struct Idle {

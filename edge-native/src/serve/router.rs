@@ -14,10 +14,15 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError};
 use wasmtime_wasi_http::{Error, WasiBody};
+
+/// How long a request waits for an instance when all are taken, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The handlers of one thread, found by route and by name.
 pub struct Router {
@@ -98,24 +103,60 @@ impl Router {
                 Bounded::new(body, limits.body, clock.clone(), exceeded.clone()).boxed_unsync()
             }),
         };
-        let started = Instant::now();
-        let result = target.handler.handle(RequestData { clock }, request).await;
-        let response = match result {
+        let result = self.call_instance(&target.handler, clock, request).await;
+        match result {
             _ if exceeded.load(Relaxed) => Problem::BodyTooLarge(limits.body).response(),
             Ok(response) => response,
-            Err(error) => self.problem(&target.handler, &error, started).response(),
+            Err(problem) => problem.response(),
+        }
+    }
+
+    /// Has an instance answer. While every instance that may be is taken, waits a little for one.
+    async fn call_instance(
+        &self,
+        handler: &Handler,
+        clock: Option<Arc<Clock>>,
+        mut request: Request<WasiBody>,
+    ) -> Result<Response<WasiBody>, Problem> {
+        let started = Instant::now();
+        let mut data = RequestData { clock };
+        let result = loop {
+            let error = match handler.handle(data, request).await {
+                Ok(response) => break Ok(response),
+                Err(error) => error,
+            };
+            let back = match error.downcast::<InstantiationError<RequestData>>() {
+                Ok(back) => back,
+                Err(error) => break Err(self.problem(handler, &error, started)),
+            };
+            if !back.error.is::<PoolConcurrencyLimitError>() {
+                break Err(self.problem(handler, &back.error, started));
+            }
+            if started.elapsed() > PATIENCE {
+                self.shared.metrics.refused.inc();
+                break Err(Problem::Busy);
+            }
+            tokio::time::sleep(PAUSE).await;
+            data = back.request_data;
+            request = back
+                .request
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner);
         };
-        let metrics = &target.handler.state().loaded().metrics;
-        metrics.answered(response.status(), started.elapsed());
-        response
+        let status = match &result {
+            Ok(response) => response.status(),
+            Err(problem) => problem.status(),
+        };
+        handler
+            .state()
+            .loaded()
+            .metrics
+            .answered(status, started.elapsed());
+        result
     }
 
     fn problem(&self, handler: &Handler, error: &wasmtime::Error, started: Instant) -> Problem {
         let component = &handler.state().loaded().name;
-        if error.is::<InstantiationError<RequestData>>() {
-            tracing::error!(component, "no instance could be made: {error:#}");
-            return Problem::Busy;
-        }
         if error.is::<ExpirationError>() || started.elapsed() >= self.shared.limits.deadline {
             tracing::error!(component, "a request passed its deadline");
             return Problem::Timeout;
@@ -138,27 +179,12 @@ impl Chain for Router {
             let client = HeaderValue::from_static("127.0.0.1:0");
             RouteHeaders::internal().apply(&mut request, &path, &[], &client);
             let clock = (!request.body().is_end_stream()).then(Clock::start);
-            let started = Instant::now();
-            let result = handler.handle(RequestData { clock }, request).await;
-            let metrics = &handler.state().loaded().metrics;
-            let answered = |response: &Response<_>| {
-                metrics.answered(response.status(), started.elapsed());
-            };
-            match result {
-                Ok(response) => {
-                    answered(&response);
-                    Ok(response)
-                }
-                Err(error) => {
-                    let problem = self.problem(&handler, &error, started);
-                    answered(&problem.response());
-                    Err(match problem {
-                        Problem::Timeout => Error::HttpResponseTimeout,
-                        Problem::Busy => Error::ConnectionLimitReached,
-                        _ => Error::InternalError(Some("the called component failed".to_owned())),
-                    })
-                }
-            }
+            let result = self.call_instance(&handler, clock, request).await;
+            result.map_err(|problem| match problem {
+                Problem::Timeout => Error::HttpResponseTimeout,
+                Problem::Busy => Error::ConnectionLimitReached,
+                _ => Error::InternalError(Some("the called component failed".to_owned())),
+            })
         }))
     }
 }
