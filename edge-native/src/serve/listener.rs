@@ -15,8 +15,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-/// A client must send a whole head within this time, also on a connection that is kept alive.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client must send a whole head within this time, also on a connection that is kept alive: longer
+/// than HTTP clients usually keep an idle one, so that the host does not close it under a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// The threads that serve.
 pub struct Threads {
