@@ -16,7 +16,7 @@ const TEXT_MAX: usize = 4096;
 pub async fn receive(cx: &Context<'_>, request: &Request, who: Option<&Identity>, body: IncomingRequestBody) -> Response {
     match keep(cx, request, who, body).await {
         Ok(response) => response,
-        Err(problem) => refused(cx, request, problem),
+        Err(problem) => refused(cx, request, who, problem),
     }
 }
 

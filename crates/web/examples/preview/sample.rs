@@ -395,7 +395,7 @@ fn imports(lead: &str) -> Vec<(&'static str, String)> {
         page: tenant(),
         items: import_rows(),
         pager: Pager {
-            previous: None,
+            first: None,
             next: Some(s("?cursor=5")),
         },
         name: Field::default(),
@@ -606,7 +606,7 @@ fn leads(lead: &str) -> Vec<(&'static str, String)> {
         total: Some(4218),
         items,
         pager: Pager {
-            previous: Some(s("?before=4219")),
+            first: Some(s("?before=4219")),
             next: Some(s("?cursor=4212")),
         },
     };
@@ -902,7 +902,7 @@ fn rules(lead: &str) -> Vec<(&'static str, String)> {
             ),
         ],
         pager: Pager {
-            previous: None,
+            first: None,
             next: Some(s("?cursor=4213")),
         },
         preview: Some(Preview {
@@ -1021,7 +1021,7 @@ fn requests(lead: &str) -> Vec<(&'static str, String)> {
         kind: s("outreach"),
         items: request_rows(lead),
         pager: Pager {
-            previous: None,
+            first: None,
             next: Some(s("?kind=outreach&cursor=1842")),
         },
     };
@@ -1053,14 +1053,12 @@ fn requests(lead: &str) -> Vec<(&'static str, String)> {
             Pair::new("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ],
     };
-    let attempt = |n, outcome: &str, detail: Option<&str>, ago: i64| Attempt {
-        n,
-        claimed_at: NOW - ago,
-        began_at: (outcome != "lease expired").then_some(NOW - ago + 400),
-        ended_at: Some(NOW - ago + 1_200),
-        outcome: s(outcome),
-        detail: detail.map(s),
-        worker: s("worker-1"),
+    let attempt = Attempt {
+        n: 2,
+        began_at: Some(NOW - HOUR + 400),
+        ended_at: Some(NOW - HOUR + 1_200),
+        outcome: s("performed"),
+        detail: Some(s("250 2.0.0 Ok: queued as 4TzX1k")),
     };
     let done = Request {
         page: tenant(),
@@ -1068,15 +1066,7 @@ fn requests(lead: &str) -> Vec<(&'static str, String)> {
         rule: Some((s("Fair: first mail"), s("/rules/1"))),
         cancelable: false,
         message: Some(message),
-        attempts: vec![
-            attempt(2, "performed", Some("250 2.0.0 Ok: queued as 4TzX1k"), HOUR),
-            attempt(
-                1,
-                "retry",
-                Some("451 4.7.1 Greylisted, try again in 5 minutes"),
-                HOUR + 6 * MINUTE,
-            ),
-        ],
+        attempts: vec![attempt],
     };
     let waiting = Request {
         page: tenant(),

@@ -19,7 +19,7 @@ pub fn handle(cx: &Context<'_>, request: &Request) -> Response {
     let wants_page = !is_api(&request.path);
     match route(cx, request) {
         Ok(response) => response,
-        Err(problem) if wants_page => pages::problem(cx, request, problem),
+        Err(problem) if wants_page => pages::problem(pages::routes::master_frame(cx, request), problem),
         Err(problem) => problem.into_response(),
     }
 }
@@ -31,7 +31,7 @@ fn is_api(path: &str) -> bool {
 fn route(cx: &Context<'_>, request: &Request) -> Answer {
     let segments = request.segments();
     if let ["static", name] = segments[..] {
-        return pages::asset(name);
+        return pages::asset(request, name);
     }
     if let ["openapi.json"] = segments[..] {
         return Ok(crate::openapi::answer());

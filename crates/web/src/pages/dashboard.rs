@@ -56,12 +56,12 @@ impl Setup {
     }
 }
 
-/// The headline numbers. `failed` and `uncertain` of the last seven days.
+/// The headline numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Numbers {
     /// Leads in all.
     pub leads: i64,
-    /// Mails performed since midnight.
+    /// Mails performed since midnight (UTC).
     pub performed_today: i64,
     /// Mails performed in seven days.
     pub performed_7d: i64,
@@ -78,7 +78,7 @@ pub struct Numbers {
 pub struct Wait {
     /// How many.
     pub n: i64,
-    /// On whose account: the name of a profile or a rule.
+    /// On whose account: the name of a profile, or the list of them.
     pub whose: String,
     /// Where to look: `/profiles`, `/rules/7`; a path below base.
     pub path: String,
@@ -97,7 +97,7 @@ pub struct ProfileUse {
     pub name: String,
     /// idle, online, outreach, …; or disabled.
     pub state: String,
-    /// Performed in the last 24 hours.
+    /// Begun in the last 24 hours.
     pub sent: i64,
     /// Its daily maximum.
     pub daily_max: Option<i64>,

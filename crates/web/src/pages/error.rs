@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{Page, view};
+use crate::http::Problem;
 
 /// An error page. The constructor for the status fills the texts; change what you know better.
 #[derive(Debug, Template)]
@@ -26,6 +27,18 @@ pub struct ErrorPage {
 view!(ErrorPage, "");
 
 impl ErrorPage {
+    /// The page of a problem. Its own words say what happened and what was kept; the status says what to do.
+    #[must_use]
+    pub fn of(page: Page, problem: Problem) -> Self {
+        let mut view = Self::new(page, problem.status);
+        if !problem.detail.is_empty() && problem.status != 404 {
+            view.title = problem.title;
+            view.happened = problem.detail;
+            view.kept = String::new();
+        }
+        view
+    }
+
     /// The texts that go with `status`; any other status reads like a 500.
     #[must_use]
     pub fn new(page: Page, status: u16) -> Self {
@@ -35,6 +48,12 @@ impl ErrorPage {
                 "The address or the form was not in the shape this page expects.",
                 "Nothing was changed.",
                 "Go back, reload the page and send it once more.",
+            ),
+            401 => (
+                "Log in first",
+                "This page is for people who are logged in.",
+                "Nothing was changed.",
+                "Log in and try again.",
             ),
             403 => (
                 "This is not open to you",
@@ -48,6 +67,18 @@ impl ErrorPage {
                 "",
                 "Start again from the first page.",
             ),
+            405 => (
+                "That cannot be done here",
+                "The address exists, but it does not take this kind of request.",
+                "Nothing was changed.",
+                "Start again from the first page.",
+            ),
+            409 => (
+                "That does not fit what is there",
+                "Something stands against it.",
+                "Nothing was changed.",
+                "Go back, reload the page and look at how things are now.",
+            ),
             413 => (
                 "That is too large",
                 "What you sent is larger than this installation accepts in one request.",
@@ -60,6 +91,18 @@ impl ErrorPage {
                 "Nothing was changed.",
                 "Go back and look at the values you typed.",
             ),
+            429 => (
+                "Too many attempts",
+                "There were too many tries in a short time.",
+                "Nothing was changed.",
+                "Wait a moment and try again.",
+            ),
+            400..=499 => (
+                "This request could not be used",
+                "What was sent is not what this page expects.",
+                "Nothing was changed.",
+                "Go back, reload the page and send it once more.",
+            ),
             503 => (
                 "Not available just now",
                 "The part of the system behind this page is starting, or is busy.",
@@ -70,7 +113,7 @@ impl ErrorPage {
                 "This is our mistake",
                 "Something broke while the page was being made. It has been written to the log.",
                 "What was saved before is untouched; a change is either complete or not made at all.",
-                "Reload the page. If it happens again, tell the operator the reference below.",
+                "Reload the page. If it happens again, tell the operator when and on which page.",
             ),
         };
         Self {
@@ -82,6 +125,10 @@ impl ErrorPage {
             advice: advice.to_owned(),
             reference: None,
         }
+    }
+
+    fn login(&self) -> String {
+        format!("{}/login", self.page.master_url)
     }
 
     fn home(&self) -> String {

@@ -25,21 +25,43 @@ pub mod unsubscribe;
 
 pub use form::Field;
 
-use crate::context::Context;
-use crate::http::{Answer, Problem, Request, Response};
+use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use http::{HeaderValue, Method, StatusCode};
 
-/// A problem as a page.
-pub fn problem(cx: &Context<'_>, _request: &Request, problem: Problem) -> Response {
-    routes::problem(cx, &problem)
+use crate::http::{Answer, Body, Problem, Request, Response};
+
+/// A problem as a page, in the frame where it happened.
+pub fn problem(frame: Page, problem: Problem) -> Response {
+    let retry_after = problem.retry_after;
+    let status = problem.status;
+    let response = Response::html(status, error::ErrorPage::of(frame, problem).render());
+    match retry_after {
+        Some(seconds) => response.with(RETRY_AFTER, &seconds.to_string()),
+        None => response,
+    }
 }
 
-/// A static file.
+/// A static file: for ever under the URL that carries its version, otherwise to be asked for again.
 ///
 /// # Errors
-/// 404 when there is none of that name.
-pub fn asset(name: &str) -> Answer {
+/// 404 when there is none of that name, 405 for a change.
+pub fn asset(request: &Request, name: &str) -> Answer {
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return Err(Problem::method_not_allowed());
+    }
     let asset = assets::find(name).ok_or_else(Problem::not_found)?;
-    Ok(Response::asset(asset.content_type, asset.bytes))
+    let version = asset.version();
+    let mut response = Response::asset(asset.content_type, asset.bytes);
+    if request.param("v").as_deref() != Some(version.as_str()) {
+        let tag = format!("\"{version}\"");
+        response.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if request.header(IF_NONE_MATCH).is_some_and(|seen| seen.contains(&tag)) {
+            response.status = StatusCode::NOT_MODIFIED;
+            response.body = Body::Full(Vec::new());
+        }
+        response = response.with(ETAG, &tag);
+    }
+    Ok(response)
 }
 
 /// Implements `render()` and names the navigation entry that is current on this page.
@@ -239,11 +261,11 @@ impl Choice {
     }
 }
 
-/// Links to the neighbours of a page of a list, complete with query (`?cursor=…&q=…`).
+/// Links from a page of a list, complete with query (`?cursor=…&q=…`). Cursors lead forward only.
 #[derive(Debug, Clone, Default)]
 pub struct Pager {
-    /// The page before, when there is one.
-    pub previous: Option<String>,
+    /// The first page, on any other.
+    pub first: Option<String>,
     /// The page after, when there is one.
     pub next: Option<String>,
 }

@@ -90,7 +90,7 @@ pub struct Request {
     pub cancelable: bool,
     /// The mail, as sent or as it would be sent.
     pub message: Option<Message>,
-    /// Attempts, newest first.
+    /// The last attempt, once there is one.
     pub attempts: Vec<Attempt>,
 }
 view!(Request, "requests");
@@ -117,16 +117,12 @@ pub struct Message {
 pub struct Attempt {
     /// First, second, …
     pub n: i64,
-    /// When a worker claimed it.
-    pub claimed_at: i64,
     /// When the effect began.
     pub began_at: Option<i64>,
     /// When it ended.
     pub ended_at: Option<i64>,
-    /// performed, failed, retry, lease expired, uncertain, running.
+    /// performed, failed, retry, uncertain, running.
     pub outcome: String,
     /// What the server said.
     pub detail: Option<String>,
-    /// Which worker.
-    pub worker: String,
 }

@@ -21,6 +21,12 @@ pub struct SignUp {
 }
 view!(SignUp, "signup");
 
+impl SignUp {
+    fn password_min(&self) -> usize {
+        *crate::auth::PASSWORD.start()
+    }
+}
+
 /// `GET /login`, and the answer to a refused `POST /login` (fields `email`, `password`, `next`).
 #[derive(Debug, Template)]
 #[template(path = "session/login.html")]

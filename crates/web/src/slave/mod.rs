@@ -65,14 +65,14 @@ pub fn handle(cx: &Context<'_>, request: &Request, who: Option<&Identity>) -> Re
     let wants_page = matches!(segments[..], ["s", _, ref rest @ ..] if rest.first() != Some(&"api"));
     match route(cx, request, &segments, who) {
         Ok(response) => response,
-        Err(problem) if wants_page => pages::problem(cx, request, problem),
+        Err(problem) if wants_page => pages::problem(pages::routes::slave_frame(cx, &segments, who), problem),
         Err(problem) => problem.into_response(),
     }
 }
 
 fn route(cx: &Context<'_>, request: &Request, segments: &[&str], who: Option<&Identity>) -> Answer {
     match segments {
-        ["s", _, "static", name] => pages::asset(name),
+        ["s", _, "static", name] => pages::asset(request, name),
         ["s", id, "u", token] => unsubscribe::handle(&access::public(cx, id)?, request, token),
         ["s", id, rest @ ..] => {
             auth::require_same_origin(request, &cx.config.public_url)?;
@@ -80,7 +80,7 @@ fn route(cx: &Context<'_>, request: &Request, segments: &[&str], who: Option<&Id
             let who = match who {
                 Some(who) => who,
                 None if api => return Err(Problem::unauthorized()),
-                None => return Ok(Response::see_other(&format!("{}/login", cx.config.master_url))),
+                None => return Ok(pages::routes::sign_in(cx, request)),
             };
             let scope = access::scope(cx, id, who)?;
             match rest {
@@ -120,11 +120,12 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["rules", id]) if *m == patch => rule::change(scope, id, &request.json()?),
         (m, ["requests"]) if *m == get => request::list(scope, request),
         (m, ["requests", id]) if *m == get => request::get(scope, id),
+        (m, ["requests", id, "cancellation"]) if *m == post => request::cancel(scope, id),
         (m, ["timeline"]) if *m == get => timeline::points(scope, request),
         (m, ["imports", id, "errors.csv"]) if *m == get => import::errors(scope, id),
         (_, ["imports" | "leads" | "tags" | "profiles" | "rules" | "requests" | "timeline"])
         | (_, ["imports" | "leads" | "profiles" | "rules" | "requests", _])
-        | (_, ["imports", _, "errors.csv"]) => Err(Problem::method_not_allowed()),
+        | (_, ["imports", _, "errors.csv"] | ["requests", _, "cancellation"]) => Err(Problem::method_not_allowed()),
         _ => Err(Problem::not_found()),
     }
 }

@@ -1,8 +1,8 @@
 //! Requests over the API.
 
 use serde_json::{Value, json};
-use store::message;
 use store::request::{self, Query, Request as Row};
+use store::{message, transaction};
 
 use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
@@ -89,4 +89,19 @@ pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
         })
     });
     Ok(Response::json(200, &value))
+}
+
+/// `POST /requests/{id}/cancellation`: takes back a request that waits.
+///
+/// # Errors
+/// 404 when there is none, 409 when it does not wait any more.
+pub fn cancel(scope: &Scope<'_>, id: &str) -> Answer {
+    let id = input::id(id)?;
+    let row = request::get(&*scope.db, id)?.ok_or_else(Problem::not_found)?;
+    let canceled = scope.promising(&["timeline"], || transaction(&*scope.db, || Ok(request::cancel(&*scope.db, id, scope.cx.now)?)))?;
+    if !canceled {
+        let detail = format!("It is {}; only a request that waits can be canceled. Nothing was changed.", row.status);
+        return Err(Problem::new(409, "The request does not wait").detail(detail));
+    }
+    Ok(Response::json(200, &view(&request::get(&*scope.db, id)?.ok_or_else(Problem::not_found)?)))
 }

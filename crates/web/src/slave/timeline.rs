@@ -8,10 +8,11 @@ use crate::http::{Answer, Problem, Request, Response};
 use crate::slave::Scope;
 
 /// What is counted.
-pub const METRICS: [&str; 7] = [
+pub const METRICS: [&str; 8] = [
     "outreach_performed",
     "outreach_failed",
     "outreach_aborted",
+    "outreach_canceled",
     "outreach_uncertain",
     "lead_created",
     "tag_added",

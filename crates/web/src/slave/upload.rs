@@ -49,10 +49,10 @@ pub fn accepted(request: &Request, scope: &Scope<'_>, id: i64) -> Response {
 }
 
 /// A problem with an upload, for a program or a person.
-pub fn refused(cx: &Context<'_>, request: &Request, problem: Problem) -> Response {
+pub fn refused(cx: &Context<'_>, request: &Request, who: Option<&Identity>, problem: Problem) -> Response {
     match is_api(request) {
         true => problem.into_response(),
-        false => pages::problem(cx, request, problem),
+        false => pages::problem(pages::routes::slave_frame(cx, &request.segments(), who), problem),
     }
 }
 

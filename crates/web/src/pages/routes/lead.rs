@@ -1,0 +1,213 @@
+//! Leads: search, and one lead with its history.
+
+use std::collections::HashMap;
+
+use domain::lead::Field;
+use store::event::{self, Event};
+use store::request::Query;
+use store::{import, lead, suppression, tag};
+
+use super::names::{Names, full_name, lead_name, request_rows};
+use super::pager;
+use crate::http::{Answer, Problem, Request, Response};
+use crate::input;
+use crate::pages::lead::{Happening, Lead, LeadRow, Leads, TagOrigin};
+use crate::pages::{Page, Pair, format};
+use crate::slave::{Scope, lead as api};
+
+/// Requests of a lead that its page shows.
+const REQUESTS: i64 = 50;
+
+fn row(lead: lead::Lead) -> LeadRow {
+    let text = |field| lead.fields.get(field).unwrap_or_default().to_owned();
+    LeadRow {
+        id: lead.id,
+        name: full_name(&lead.fields),
+        email: text(Field::Email),
+        job_title: text(Field::JobTitle),
+        company: text(Field::Company),
+        country: text(Field::Country),
+        tags: lead.tags,
+    }
+}
+
+pub fn list(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
+    let query = api::query(request)?;
+    let (leads, next) = api::page(scope, &query)?;
+    let mut tags = tag::names(&*scope.db)?;
+    let mut chosen = query.tag.clone().unwrap_or_default();
+    let folded = chosen.trim().to_lowercase();
+    match tags.iter().find(|t| t.to_lowercase() == folded) {
+        Some(known) => chosen.clone_from(known),
+        None if !folded.is_empty() => tags.push(chosen.clone()),
+        None => {}
+    }
+    let q = query.q.clone().unwrap_or_default();
+    let all = query.q.is_none() && query.tag.is_none() && query.email.is_none();
+    let total = match all && query.before.is_none() {
+        true => Some(lead::count(&*scope.db)?),
+        false => None,
+    };
+    let email = query.email.clone().unwrap_or_default();
+    let kept = [
+        ("q", q.as_str()),
+        ("tag", chosen.as_str()),
+        ("email", email.as_str()),
+    ];
+    let cursor = request.param("cursor");
+    let view = Leads {
+        pager: pager(
+            &format!("{}/leads", page.base),
+            &kept,
+            cursor.as_deref(),
+            next.as_deref(),
+        ),
+        page,
+        tags,
+        total: total.filter(|n| *n > 0),
+        items: leads.into_iter().map(row).collect(),
+        q,
+        tag: chosen,
+    };
+    Ok(Response::html(200, view.render()))
+}
+
+fn label(field: Field) -> &'static str {
+    match field {
+        Field::Email => "E-mail",
+        Field::FirstName => "First name",
+        Field::LastName => "Last name",
+        Field::JobTitle => "Job title",
+        Field::Company => "Company",
+        Field::Phone => "Phone",
+        Field::Linkedin => "LinkedIn",
+        Field::Country => "Country",
+    }
+}
+
+pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {
+    let db = &*scope.db;
+    let id = input::id(id)?;
+    let lead = lead::get(db, id)?.ok_or_else(Problem::not_found)?;
+    let fields = &lead.fields;
+    let headline = [Field::JobTitle, Field::Company];
+    let headline: Vec<_> = headline.into_iter().filter_map(|f| fields.get(f)).collect();
+    let suppressed = match fields.get(Field::Email) {
+        Some(email) => suppression::reason(db, email)?,
+        None => None,
+    };
+    let query = Query {
+        limit: REQUESTS,
+        lead_id: Some(id),
+        ..Query::default()
+    };
+    let requests = store::request::list(db, &query)?;
+    let mut sources = Sources::load(scope)?;
+    let known = |f: Field| Some(Pair::new(label(f), fields.get(f)?));
+    let view = Lead {
+        page,
+        name: lead_name(id, fields),
+        headline: headline.join(", "),
+        suppressed,
+        fields: Field::ALL.into_iter().filter_map(known).collect(),
+        data: fields
+            .data
+            .iter()
+            .map(|(name, value)| Pair::new(name, value))
+            .collect(),
+        tags: sources.of_tags(tag::of_lead(db, id)?)?,
+        requests: request_rows(scope, requests)?,
+        history: sources.of_events(event::of_lead(db, id)?)?,
+    };
+    Ok(Response::html(200, view.render()))
+}
+
+/// Names of what acts on leads.
+struct Sources<'a> {
+    scope: &'a Scope<'a>,
+    rules: Names,
+    profiles: Names,
+    tags: HashMap<i64, String>,
+    imports: HashMap<i64, String>,
+}
+
+impl<'a> Sources<'a> {
+    fn load(scope: &'a Scope<'a>) -> Result<Self, Problem> {
+        Ok(Self {
+            scope,
+            rules: Names::of_rules(scope)?,
+            profiles: Names::of_profiles(scope)?,
+            tags: tag::list(&*scope.db)?.into_iter().collect(),
+            imports: HashMap::new(),
+        })
+    }
+
+    fn import(&mut self, id: i64) -> Result<String, Problem> {
+        if let Some(name) = self.imports.get(&id) {
+            return Ok(name.clone());
+        }
+        let import = import::get(&*self.scope.db, id)?;
+        let name = import.map_or_else(|| format!("import {id}"), |i| format!("import {}", i.name));
+        self.imports.insert(id, name.clone());
+        Ok(name)
+    }
+
+    fn of_tags(&mut self, tags: Vec<tag::Provenance>) -> Result<Vec<TagOrigin>, Problem> {
+        let mut origins = Vec::with_capacity(tags.len());
+        for tag in tags {
+            let (kind, id) = tag.source.split_once(':').unwrap_or((&tag.source, ""));
+            let id = id.parse::<i64>().ok();
+            let (origin, path) = match (kind, id) {
+                ("import", Some(id)) => (self.import(id)?, Some(format!("/imports/{id}"))),
+                ("rule", Some(id)) => {
+                    let name = self.rules.get(Some(id));
+                    (format!("rule {name}"), Some(format!("/rules/{id}")))
+                }
+                ("api", _) => ("the API".to_owned(), None),
+                _ => (tag.source.clone(), None),
+            };
+            origins.push(TagOrigin {
+                tag: tag.name,
+                origin,
+                path,
+                at: tag.at,
+            });
+        }
+        Ok(origins)
+    }
+
+    fn of_events(&mut self, events: Vec<Event>) -> Result<Vec<Happening>, Problem> {
+        events.into_iter().map(|e| self.of_event(e)).collect()
+    }
+
+    fn of_event(&mut self, e: Event) -> Result<Happening, Problem> {
+        let tag = e.tag_id.and_then(|id| self.tags.get(&id));
+        let what = match (e.kind.as_str(), tag) {
+            ("tag_added", Some(tag)) => format!("Tag {tag} added"),
+            ("lead_created", _) => "Lead created".to_owned(),
+            ("outreach_performed", _) => "Mail performed".to_owned(),
+            ("outreach_failed", _) => "Mail failed".to_owned(),
+            ("outreach_aborted", _) => "Mail aborted".to_owned(),
+            ("outreach_canceled", _) => "Mail canceled".to_owned(),
+            ("outreach_uncertain", _) => "Mail uncertain".to_owned(),
+            ("unsubscribed", _) => "Unsubscribed".to_owned(),
+            (kind, _) => format::words(kind),
+        };
+        let profile = self.profiles.get(e.profile_id);
+        let (detail, path) = match (e.request_id, e.import_id) {
+            (Some(id), _) => {
+                let by = Some(profile).filter(|name| !name.is_empty());
+                let by = by.map(|name| format!("by {name}"));
+                (e.data.or(by), Some(format!("/requests/{id}")))
+            }
+            (None, Some(id)) => (Some(self.import(id)?), Some(format!("/imports/{id}"))),
+            (None, None) => (e.data, None),
+        };
+        Ok(Happening {
+            at: e.at,
+            what,
+            detail: detail.unwrap_or_default(),
+            path,
+        })
+    }
+}

@@ -1,0 +1,52 @@
+//! A mail as a lead gets it, written by the engine that sends.
+
+use std::collections::BTreeMap;
+
+use domain::lead::Fields;
+use domain::template::{self, TemplateError};
+use store::content::Content;
+use store::profile::Profile;
+
+use crate::seal::Sealer;
+use crate::slave::Scope;
+
+/// Where the mails to a lead are unsubscribed from.
+pub fn unsubscribe_url(scope: &Scope<'_>, lead_id: i64) -> String {
+    let sealer = Sealer::new(&scope.cx.config.secret_key);
+    let secret = sealer.sign_lead(&scope.tenant.id, lead_id);
+    format!("{}/u/{secret}", scope.base_url())
+}
+
+/// A profile's `From`.
+pub fn from(profile: &Profile) -> String {
+    let view = crate::slave::profile::view(profile).unwrap_or_default();
+    view["settings"]["from"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Subject and body for a lead, as `profile` would send them.
+///
+/// # Errors
+/// What is wrong with a template, for this lead.
+pub fn write(
+    scope: &Scope<'_>,
+    content: &Content,
+    (lead_id, lead): (i64, &Fields),
+    profile: Option<&Profile>,
+) -> Result<(String, String), TemplateError> {
+    let extra = BTreeMap::from([
+        ("unsubscribe_url", unsubscribe_url(scope, lead_id)),
+        (
+            "sender_name",
+            profile
+                .map(stages::claim::sender_name)
+                .unwrap_or_default(),
+        ),
+    ]);
+    let subject = template::render(&content.subject, lead, &extra)?;
+    let body = template::render(&content.body, lead, &extra)?;
+    let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
+    Ok((subject, body))
+}

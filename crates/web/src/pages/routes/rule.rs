@@ -1,0 +1,291 @@
+//! Rules: what happens by itself.
+
+use domain::lead::Field as LeadField;
+use domain::rule::{Action, OutreachType, Trigger};
+use domain::template::EXTRA;
+use http::header::REFERER;
+use store::lead::{self, Lead, Query};
+use store::{content, profile, request, rule, tag, timeline};
+
+use super::names::{Leads, lead_name};
+use super::{active, letter, pager};
+use crate::http::{Answer, Problem, Request, Response};
+use crate::input;
+use crate::pages::form::{Form, Refusal};
+use crate::pages::rule::{Counts, Instance, NewRule, Preview, Rule, RuleRow, Rules, Variable};
+use crate::pages::{Page, format};
+use crate::slave::Scope;
+use crate::slave::rule::{self as api, Change};
+
+/// Instances on one page of a rule.
+const INSTANCES: i64 = 50;
+
+fn when(rule: &rule::Rule) -> String {
+    let Trigger::TagAdded { tag } = &rule.trigger;
+    match rule.filter {
+        Some(_) => format!("tag {tag} is added to a lead that fits its filter"),
+        None => format!("tag {tag} is added"),
+    }
+}
+
+fn then(rule: &rule::Rule) -> String {
+    let Action::NewOutreach { .. } = &rule.action;
+    match rule.delay_s {
+        0 => "send a mail at once".to_owned(),
+        delay => format!("send a mail after {}", format::span(delay)),
+    }
+}
+
+/// Rules as rows of a list, by name.
+pub fn rows(scope: &Scope<'_>) -> Result<Vec<RuleRow>, Problem> {
+    let db = &*scope.db;
+    let performed = timeline::by_rule(db, "outreach_performed")?;
+    let mut rows = Vec::new();
+    for rule in rule::list(db)? {
+        let performed = performed.iter().find(|(id, _)| *id == rule.id);
+        rows.push(RuleRow {
+            id: rule.id,
+            trigger: when(&rule),
+            action: then(&rule),
+            active: rule.active,
+            performed: performed.map_or(0, |(_, n)| *n),
+            last_run_at: rule::last_run(db, rule.id)?,
+            name: rule.name,
+        });
+    }
+    rows.sort_by_key(|r| r.name.to_lowercase());
+    Ok(rows)
+}
+
+pub fn list(scope: &Scope<'_>, page: Page) -> Answer {
+    let items = rows(scope)?;
+    Ok(Response::html(200, Rules { page, items }.render()))
+}
+
+/// The newest lead, with a tag where that is asked for.
+fn some_lead(scope: &Scope<'_>, tag: Option<&str>) -> Result<Option<Lead>, Problem> {
+    let query = Query {
+        limit: 1,
+        tag: tag.map(str::to_owned),
+        ..Query::default()
+    };
+    Ok(lead::list(&*scope.db, &query)?.pop())
+}
+
+/// What templates may use, with what it says for some lead.
+fn variables(scope: &Scope<'_>) -> Result<Vec<Variable>, Problem> {
+    let lead = some_lead(scope, None)?;
+    let fields = lead.as_ref().map(|lead| &lead.fields);
+    let variable = |name: &str, example: Option<&str>| Variable {
+        name: name.to_owned(),
+        example: example.unwrap_or_default().to_owned(),
+    };
+    let built_in = [
+        LeadField::FirstName,
+        LeadField::LastName,
+        LeadField::Email,
+        LeadField::JobTitle,
+        LeadField::Company,
+        LeadField::Phone,
+        LeadField::Linkedin,
+        LeadField::Country,
+    ];
+    let mut variables: Vec<_> = built_in
+        .into_iter()
+        .map(|f| variable(f.name(), fields.and_then(|lead| lead.get(f))))
+        .collect();
+    for name in lead::custom_fields(&*scope.db)? {
+        let example = fields.and_then(|lead| lead.data.get(&name));
+        variables.push(variable(&name, example.map(String::as_str)));
+    }
+    for name in EXTRA {
+        let what = match name {
+            "unsubscribe_url" => "the link that unsubscribes",
+            "sender_name" => "the name in the profile's From",
+            _ => "",
+        };
+        variables.push(variable(name, Some(what)));
+    }
+    Ok(variables)
+}
+
+fn blank(scope: &Scope<'_>, page: Page) -> Result<NewRule, Problem> {
+    Ok(NewRule::blank(
+        page,
+        tag::names(&*scope.db)?,
+        variables(scope)?,
+    ))
+}
+
+pub fn form(scope: &Scope<'_>, page: Page) -> Answer {
+    Ok(Response::html(200, blank(scope, page)?.render()))
+}
+
+pub fn create(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
+    let form = Form::of(request);
+    let problem = match read(&form).and_then(|input| api::create(scope, input)) {
+        Ok(made) => {
+            let path = format!("{}/rules/{}", page.base, made["id"]);
+            return Ok(Response::see_other(&path));
+        }
+        Err(problem) => problem,
+    };
+    let status = problem.status;
+    let mut refusal = Refusal::of(problem);
+    let mut field = |of: &str, name: &str| refusal.field(of, form.get(name));
+    let mut view = NewRule {
+        name: field("name", "name"),
+        tag: field("trigger.tag", "tag"),
+        delay: field("delay_s", "delay"),
+        delay_unit: form.get("delay_unit").to_owned(),
+        existing: form.get("existing") == "1",
+        subject: field("action.subject", "subject"),
+        body: field("action.body", "body"),
+        ..blank(scope, page)?
+    };
+    view.error = refusal.rest();
+    Ok(Response::html(status, view.render()))
+}
+
+/// The form as the API takes it.
+fn read(form: &Form) -> Result<api::NewRule, Problem> {
+    let unit = match form.get("delay_unit") {
+        "minutes" => 60,
+        "hours" => 60 * 60,
+        "days" => 24 * 60 * 60,
+        "weeks" => 7 * 24 * 60 * 60,
+        "months" => 30 * 24 * 60 * 60,
+        _ => return Err(Problem::invalid("delay_s", "choose a unit")),
+    };
+    let wrong = |_| Problem::invalid("delay_s", "must be a whole number, 0 or more");
+    let delay = form.number::<u32>("delay").map_err(wrong)?;
+    Ok(api::NewRule {
+        name: form.get("name").to_owned(),
+        trigger: Trigger::TagAdded {
+            tag: form.get("tag").trim().to_owned(),
+        },
+        filter: None,
+        delay_s: i64::from(delay.unwrap_or(0)) * unit,
+        action: Action::NewOutreach {
+            outreach_type: OutreachType::Email,
+            subject: form.get("subject").to_owned(),
+            // Browsers send the line breaks of a text area as CR LF.
+            body: form.get("body").replace("\r\n", "\n"),
+        },
+        apply_to_previous: form.get("existing") == "1",
+    })
+}
+
+pub fn show(scope: &Scope<'_>, page: Page, request: &Request, id: &str) -> Answer {
+    let db = &*scope.db;
+    let rule = rule::get(db, input::id(id)?)?.ok_or_else(Problem::not_found)?;
+    let before = input::cursor(request.param("cursor"))?;
+    let mut instances = rule::instances(db, rule.id, before, INSTANCES + 1)?;
+    let more = instances.len() as i64 > INSTANCES;
+    instances.truncate(INSTANCES as usize);
+    let next = instances.last().filter(|_| more);
+    let next = next.map(|i| input::cursor_text(i.event_id));
+    let cursor = request.param("cursor");
+    let path = format!("{}/rules/{}", page.base, rule.id);
+    let preview = preview(scope, &rule, instances.first().map(|i| i.lead_id))?;
+    let leads = Leads::load(scope, instances.iter().map(|i| i.lead_id))?;
+    let Action::NewOutreach { subject, body, .. } = &rule.action;
+    let view = Rule {
+        page,
+        id: rule.id,
+        trigger: when(&rule),
+        action: "send a mail".to_owned(),
+        delay_s: rule.delay_s,
+        active: rule.active,
+        stopped: None,
+        subject: subject.clone(),
+        body: body.clone(),
+        counts: counts(scope, rule.id)?,
+        instances: instances.into_iter().map(|i| instance(i, &leads)).collect(),
+        pager: pager(&path, &[], cursor.as_deref(), next.as_deref()),
+        preview,
+        name: rule.name,
+    };
+    Ok(Response::html(200, view.render()))
+}
+
+fn instance(i: rule::Instance, leads: &Leads) -> Instance {
+    let lead = leads.get(i.lead_id);
+    let (status, at, request_id, note) = match i.request {
+        Some(r) => (r.status, r.at, Some(r.id), r.note),
+        None if i.status == "pending" => ("waiting".to_owned(), i.due_at, None, None),
+        None => (i.status, i.due_at, None, i.reason),
+    };
+    Instance {
+        lead_id: i.lead_id,
+        lead,
+        status,
+        at,
+        request_id,
+        note,
+    }
+}
+
+fn counts(scope: &Scope<'_>, id: i64) -> Result<Counts, Problem> {
+    let instances = rule::counts(&*scope.db, id)?;
+    let requests = request::counts_of_rule(&*scope.db, id)?;
+    let of = |counts: &[(String, i64)], statuses: &[&str]| {
+        let counted = counts.iter().filter(|(s, _)| statuses.contains(&s.as_str()));
+        counted.map(|(_, n)| n).sum::<i64>()
+    };
+    Ok(Counts {
+        waiting: of(&instances, &["pending"]),
+        running: of(&requests, &["pending", "running"]),
+        performed: of(&requests, &["performed"]),
+        failed: of(&requests, &["failed"]),
+        aborted: of(&instances, &["aborted"]) + of(&requests, &["aborted", "canceled"]),
+        uncertain: of(&requests, &["uncertain"]),
+    })
+}
+
+/// The mail for a lead that the rule took up, for one that it might, or for any.
+fn preview(
+    scope: &Scope<'_>,
+    rule: &rule::Rule,
+    taken: Option<i64>,
+) -> Result<Option<Preview>, Problem> {
+    let db = &*scope.db;
+    let Trigger::TagAdded { tag } = &rule.trigger;
+    let mut lead = match taken {
+        Some(id) => lead::get(db, id)?,
+        None => None,
+    };
+    for tag in [Some(tag.as_str()), None] {
+        if lead.is_none() {
+            lead = some_lead(scope, tag)?;
+        }
+    }
+    let (Some(lead), Some(content)) = (lead, content::get(db, rule.content_id)?) else {
+        return Ok(None);
+    };
+    let sender = profile::list(db)?.into_iter().find(|p| p.active);
+    let written = letter::write(scope, &content, (lead.id, &lead.fields), sender.as_ref());
+    let (subject, body, error) = match written {
+        Ok((subject, body)) => (subject, body, None),
+        Err(e) => (String::new(), String::new(), Some(e.0)),
+    };
+    Ok(Some(Preview {
+        lead_id: lead.id,
+        lead: lead_name(lead.id, &lead.fields),
+        subject,
+        body,
+        error,
+    }))
+}
+
+pub fn switch(scope: &Scope<'_>, request: &Request, id: &str) -> Answer {
+    let active = active(request)?;
+    api::change(scope, id, &Change { active })?;
+    // The button is on two pages: back to the one it was pressed on.
+    let own = format!("{}/rules/{id}", scope.base());
+    let from = request.header(REFERER).and_then(|from| url::Url::parse(from).ok());
+    Ok(Response::see_other(&match from {
+        Some(from) if from.path() == own => own,
+        _ => format!("{}/rules", scope.base()),
+    }))
+}
