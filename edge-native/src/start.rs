@@ -8,7 +8,7 @@ use crate::config::variables::{self, Sources};
 use crate::config::{self, App};
 use crate::data::{DataFolder, Secrets};
 use crate::serve::Shared;
-use crate::{admin, load, schedule, worker};
+use crate::{admin, demo, load, schedule, worker};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -28,6 +28,8 @@ pub struct Prepared {
     pub worker: Option<worker::Settings>,
     /// The URL that processes on this machine use.
     pub local_url: String,
+    /// The password that the demo's log-in page offers; empty without a demo.
+    pub demo_password: String,
 }
 
 /// Prepares to serve. `None` when there is any fault.
@@ -69,6 +71,11 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
     };
     let app = configure(options, listen, secrets.as_mut(), faults);
     let data = data?;
+    let demo_password = app
+        .variables
+        .get("demo_password")
+        .cloned()
+        .unwrap_or_default();
     let token = app
         .variables
         .get("worker_token")
@@ -105,6 +112,7 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
         shared,
         worker,
         local_url,
+        demo_password,
     })
 }
 
@@ -153,7 +161,18 @@ fn configure(
         .public_url
         .clone()
         .unwrap_or_else(|| format!("http://{listen}"));
-    let host = [("public_url", public), ("slave_url", local_url(listen))];
+    let mut host = vec![("public_url", public), ("slave_url", local_url(listen))];
+    if let Some(secrets) = secrets.as_mut().filter(|_| options.demo) {
+        host.push(("demo_email", demo::EMAIL.to_owned()));
+        match secrets.get("demo_password") {
+            Ok(password) => host.push(("demo_password", password)),
+            Err(error) => faults.add(
+                "secrets.toml",
+                format!("{error:#}"),
+                "make the data folder writable",
+            ),
+        }
+    }
     let values = |manifest: &Manifest, faults: &mut Faults| -> BTreeMap<String, String> {
         let mut sources = Sources {
             environment: &|name| std::env::var(name).ok(),

@@ -58,6 +58,7 @@ async fn serve(options: &Up, prepared: Prepared, threads: &Arc<Threads>) -> Resu
         shared,
         worker,
         local_url,
+        demo_password,
     } = prepared;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -77,16 +78,17 @@ async fn serve(options: &Up, prepared: Prepared, threads: &Arc<Threads>) -> Resu
         true => Some(demo::start(options, &data.demo_mails())?),
         false => None,
     };
+    let databases = data.databases();
     let (stop_worker, stopping) = watch::channel(false);
     let supervising = worker.map(|worker| tokio::spawn(worker::supervise(worker, stopping)));
     let ready = async {
         first_answer(&local_url).await;
+        if let Some(demo) = demo {
+            demo::seed(&demo, &local_url, &demo_password, &databases).await;
+        }
         health.set(true);
         println!("sluice is ready at http://{address}");
         let _ = std::io::stdout().flush();
-        if let Some(demo) = demo {
-            demo::seed(&demo, &local_url).await;
-        }
         std::future::pending::<()>().await
     };
     tokio::select! {

@@ -1,9 +1,15 @@
 //! The demo: an SMTP server that keeps every mail to itself, a page to read them, and an agency
 //! worth looking at.
 
+mod api;
+mod history;
 mod mails;
 mod page;
+mod people;
+mod seed;
 mod smtp;
+
+pub use seed::EMAIL;
 
 use crate::cli::Up;
 use anyhow::{Context, Result};
@@ -24,12 +30,8 @@ pub struct Demo {
 /// Starts the SMTP server and the mail page, both on loopback.
 pub fn start(options: &Up, folder: &Path) -> Result<Demo> {
     let mails = Arc::new(Mails::open(folder).context("the demo's mails")?);
-    let bind = |port| {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-            .with_context(|| format!("the demo cannot listen on port {port}"))
-    };
-    let smtp = bind(options.demo_smtp)?;
-    let page = bind(options.demo_mail_page)?;
+    let smtp = bind(options.demo_smtp, &folder.with_file_name("smtp-port"))?;
+    let page = bind(options.demo_mail_page, &folder.with_file_name("page-port"))?;
     let demo = Demo {
         smtp: smtp.local_addr()?,
         page: page.local_addr()?,
@@ -39,7 +41,26 @@ pub fn start(options: &Up, folder: &Path) -> Result<Demo> {
     Ok(demo)
 }
 
-/// Fills the demo agency, once.
-pub async fn seed(demo: &Demo, url: &str) {
-    tracing::info!(smtp = %demo.smtp, app = url, "the demo's mails: http://{}", demo.page);
+/// Fills the demo agency, once, and says where to look.
+pub async fn seed(demo: &Demo, url: &str, password: &str, databases: &Path) {
+    if let Err(error) = seed::fill(demo, url, password, databases).await {
+        tracing::error!("the demo is not filled: {error:#}; start again with an empty data folder");
+    }
+    tracing::info!("the demo's mails are at http://{}", demo.page);
+}
+
+/// A listener on a loopback port: the one that was asked for, else the one of the last time, else any. A profile that
+/// was made for one port should find its server there again.
+fn bind(asked: u16, memory: &Path) -> Result<TcpListener> {
+    let last = std::fs::read_to_string(memory)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    let listen = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let listener = match (asked, last) {
+        (0, Some(last)) => listen(last).or_else(|_| listen(0)),
+        (port, _) => listen(port),
+    };
+    let listener = listener.with_context(|| format!("the demo cannot listen on port {asked}"))?;
+    std::fs::write(memory, listener.local_addr()?.port().to_string())?;
+    Ok(listener)
 }
