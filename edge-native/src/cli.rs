@@ -21,6 +21,22 @@ pub enum Command {
     Up(Box<Up>),
     /// Check everything that `up` needs, and say how to mend what is wrong.
     Doctor(Box<Up>),
+    /// Compile one component into a cache; `up` calls this, so that the memory goes with the process.
+    #[command(hide = true)]
+    Compile(Compile),
+}
+
+/// The arguments of `compile`.
+#[derive(Debug, Args)]
+pub struct Compile {
+    /// The component.
+    pub source: PathBuf,
+    /// The cache's folder.
+    pub cache: PathBuf,
+    /// Most memory of one instance, in bytes.
+    pub memory: usize,
+    /// Most instances alive at once.
+    pub instances: u32,
 }
 
 /// How log lines look.

@@ -4,17 +4,16 @@ use crate::cli::LimitOptions;
 use crate::config::App;
 use crate::config::fault::Faults;
 use crate::data::DataFolder;
+use crate::engine::{self, EngineLimits};
 use crate::host::key_value::Stores;
 use crate::host::sqlite_pool::Databases;
 use crate::host::{self, Grants, InstanceState};
 use crate::metrics::Metrics;
 use crate::serve::{Limits, Loaded, Shared};
-use crate::{config::ComponentConfig, engine};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 /// Compiles, links and checks every component; what is wrong with any of them goes to `faults`.
 pub fn load(
@@ -24,11 +23,11 @@ pub fn load(
     faults: &mut Faults,
 ) -> anyhow::Result<Shared> {
     let memory = options.instance_memory << 20;
-    let limits = engine::EngineLimits {
+    let engine_limits = EngineLimits {
         memory,
         instances: options.max_instances,
     };
-    let engine = engine::new(limits)?;
+    let engine = engine::new(engine_limits)?;
     engine::start_epochs(&engine)?;
     let configs = || app.components.values();
     let databases = Arc::new(Databases::new(
@@ -51,7 +50,8 @@ pub fn load(
             stores: stores.clone(),
             memory,
         });
-        match component(&engine, &linker, config, grants, data, &metrics) {
+        let compiled = engine::cache::load(&engine, engine_limits, &config.source, &data.cache());
+        match compiled.and_then(|compiled| link(&linker, &compiled, grants, &metrics)) {
             Ok(loaded) => drop(components.insert(config.name.clone(), Arc::new(loaded))),
             Err(error) => {
                 let what = format!("component `{}` does not load: {error:#}", config.name);
@@ -74,19 +74,17 @@ pub fn load(
     })
 }
 
-fn component(
-    engine: &Engine,
+fn link(
     linker: &Linker<InstanceState>,
-    config: &ComponentConfig,
+    component: &Component,
     grants: Arc<Grants>,
-    data: &DataFolder,
     metrics: &Metrics,
 ) -> anyhow::Result<Loaded> {
-    let component = engine::cache::load(engine, &config.source, &data.cache())?;
-    let pre = linker.instantiate_pre(&component)?;
-    let metrics = metrics.component(&config.name);
+    let pre = linker.instantiate_pre(component)?;
+    let name = grants.config.name.clone();
+    let metrics = metrics.component(&name);
     Ok(Loaded {
-        name: config.name.clone(),
+        name,
         pre,
         grants,
         metrics,

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             up::run(options)
         }
         Command::Doctor(options) => doctor::run(options),
+        Command::Compile(arguments) => compile(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,6 +44,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn compile(arguments: &cli::Compile) -> anyhow::Result<()> {
+    let cli::Compile {
+        source,
+        cache,
+        memory,
+        instances,
+    } = arguments;
+    let limits = engine::EngineLimits {
+        memory: *memory,
+        instances: *instances,
+    };
+    engine::cache::compile(&engine::new(limits)?, source, cache).map(drop)
 }
 
 fn start_logging(format: LogFormat, level: tracing::Level) {

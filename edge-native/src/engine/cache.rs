@@ -1,34 +1,69 @@
 //! Compiled code kept on disk, so that a second start does not compile.
 
-use anyhow::{Context, Result};
+use super::EngineLimits;
+use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
+use std::fs::File;
 use std::hash::{Hash, Hasher};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Loads a component, from the cache when its very bytes were compiled by this very engine.
-/// A damaged entry is compiled again.
-pub fn load(engine: &Engine, source: &Path, cache: &Path) -> Result<Component> {
-    let wasm = std::fs::read(source).with_context(|| format!("reading {}", source.display()))?;
-    let entry = cache.join(entry_name(engine, &wasm));
+/// Loads a component, from the cache when its very bytes were compiled by this very engine. A missing
+/// or damaged entry is compiled by a process of its own, whose memory goes with it.
+pub fn load(
+    engine: &Engine,
+    limits: EngineLimits,
+    source: &Path,
+    cache: &Path,
+) -> Result<Component> {
+    let entry = cache.join(entry_name(engine, source)?);
     if let Some(component) = read(engine, &entry) {
         return Ok(component);
     }
-    let started = std::time::Instant::now();
-    let component = Component::new(engine, &wasm)
+    let started = Instant::now();
+    if let Err(error) = compile_apart(limits, source, cache) {
+        tracing::debug!("compiling in a process of its own failed: {error:#}");
+    }
+    let component = match read(engine, &entry) {
+        Some(component) => component,
+        None => compile(engine, source, cache)?,
+    };
+    tracing::info!(source = %source.display(), ms = started.elapsed().as_millis(), "compiled");
+    Ok(component)
+}
+
+/// Compiles a component here and keeps the code in the cache.
+pub fn compile(engine: &Engine, source: &Path, cache: &Path) -> Result<Component> {
+    let component = Component::from_file(engine, source)
         .map_err(anyhow::Error::from)
         .with_context(|| format!("{} is not a WebAssembly component", source.display()))?;
-    tracing::info!(source = %source.display(), ms = started.elapsed().as_millis(), "compiled");
+    let entry = cache.join(entry_name(engine, source)?);
     if let Err(error) = write(&component, &entry) {
         tracing::warn!(%error, entry = %entry.display(), "compiled code was not cached");
     }
     Ok(component)
 }
 
+fn compile_apart(limits: EngineLimits, source: &Path, cache: &Path) -> Result<()> {
+    let status = Command::new(std::env::current_exe()?)
+        .arg("compile")
+        .args([source, cache])
+        .args([limits.memory.to_string(), limits.instances.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    ensure!(status.success(), "{status}");
+    Ok(())
+}
+
 /// Content and everything about the engine that compiled code depends on.
-fn entry_name(engine: &Engine, wasm: &[u8]) -> String {
+fn entry_name(engine: &Engine, source: &Path) -> Result<String> {
     struct Digesting(Sha256);
     impl Hasher for Digesting {
         fn write(&mut self, bytes: &[u8]) {
@@ -38,22 +73,32 @@ fn entry_name(engine: &Engine, wasm: &[u8]) -> String {
             0
         }
     }
-    let mut hasher = Digesting(Sha256::new());
-    hasher.0.update(wasm);
+    let mut hasher = Digesting(digest_file(source)?);
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    hex(&hasher.0.finalize()) + ".cwasm"
+    Ok(hex(&hasher.0.finalize()) + ".cwasm")
+}
+
+/// The digest of a file, read in pieces: start-up must not leave megabytes behind.
+fn digest_file(path: &Path) -> Result<Sha256> {
+    let mut file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
+    let mut digest = Sha256::new();
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(digest),
+            read => digest.update(&piece[..read]),
+        }
+    }
 }
 
 /// An entry is the SHA-256 of its code in a file beside it; a code file that does not fit its
 /// checksum is not trusted, since loading it means running it.
 fn read(engine: &Engine, entry: &Path) -> Option<Component> {
     let expected = std::fs::read_to_string(checksum_path(entry)).ok()?;
-    let code = std::fs::read(entry).ok()?;
-    if hex(&Sha256::digest(&code)) != expected {
+    if hex(&digest_file(entry).ok()?.finalize()) != expected {
         tracing::warn!(entry = %entry.display(), "damaged compiled code is made again");
         return None;
     }
-    drop(code);
     // SAFETY: the file was written by `write` below in the host's own data folder and its content
     // still has the checksum recorded then; wasmtime itself checks version and configuration.
     #[allow(unsafe_code)]
