@@ -59,7 +59,7 @@ async fn pour<E: std::fmt::Display>(upload: &mut Upload<'_>, mut bytes: impl Str
 }
 
 /// Reads a form: fields `name` and `tag` anywhere, and one file.
-async fn form(upload: &mut Upload<'_>, mut form: multer::Multipart<'static>, named: bool) -> Result<(), Problem> {
+async fn form(upload: &mut Upload<'_>, mut form: multer::Multipart<'static>, mut named: bool) -> Result<(), Problem> {
     let mut file = false;
     while let Some(field) = form.next_field().await.map_err(broken)? {
         match field.name().unwrap_or_default() {
@@ -75,7 +75,10 @@ async fn form(upload: &mut Upload<'_>, mut form: multer::Multipart<'static>, nam
                 let text = short_text(field).await?;
                 let text = Some(text.trim()).filter(|t| !t.is_empty());
                 match is_name {
-                    true => upload.label(text, None)?,
+                    true => {
+                        named |= text.is_some();
+                        upload.label(text, None)?;
+                    }
                     false => upload.label(None, text)?,
                 }
             }
