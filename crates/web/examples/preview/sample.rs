@@ -958,7 +958,7 @@ fn request_rows(lead: &str) -> Vec<RequestRow> {
             profile: s(profile),
             attempts,
             due_at: Some(NOW + (id - 1849) * 40 * MINUTE),
-            performed_at: (status == "performed").then_some(NOW - HOUR),
+            ended_at: (status == "performed").then_some(NOW - HOUR),
             note: note.map(s),
         };
     vec![

@@ -97,7 +97,7 @@ impl ErrorPage {
                 "Nothing was changed.",
                 "Wait a moment and try again.",
             ),
-            400..=499 => (
+            _ if (400..500).contains(&status) => (
                 "This request could not be used",
                 "What was sent is not what this page expects.",
                 "Nothing was changed.",

@@ -70,8 +70,8 @@ pub struct RequestRow {
     pub attempts: i64,
     /// When it is or was due.
     pub due_at: Option<i64>,
-    /// When it was performed.
-    pub performed_at: Option<i64>,
+    /// When it ended, however it did.
+    pub ended_at: Option<i64>,
     /// The error, or why it waits.
     pub note: Option<String>,
 }

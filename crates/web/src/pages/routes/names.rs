@@ -74,7 +74,7 @@ pub fn request_rows(
         profile: profiles.get(r.profile_id),
         attempts: r.attempts,
         due_at: Some(r.run_at),
-        performed_at: r.finished_at,
+        ended_at: r.finished_at,
         note: r.wait_reason.or(r.error),
         status: r.status,
     };

@@ -18,7 +18,7 @@ use crate::slave::Scope;
 use crate::slave::rule::{self as api, Change};
 
 /// Instances on one page of a rule.
-const INSTANCES: i64 = 50;
+const INSTANCES: i64 = 25;
 
 fn when(rule: &rule::Rule) -> String {
     let Trigger::TagAdded { tag } = &rule.trigger;
