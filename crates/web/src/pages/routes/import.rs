@@ -126,11 +126,7 @@ fn sniffed(i: &import::Import) -> Option<Sniffed> {
 fn column(c: &domain::table::Column, example: Option<&Fields>) -> Column {
     let known = |field: LeadField| example.and_then(|lead| lead.get(field)).map(str::to_owned);
     let (field, note, sample) = match &c.target {
-        Some(Target::Field(field)) => (
-            Some(field.name().to_owned()),
-            String::new(),
-            known(*field),
-        ),
+        Some(Target::Field(field)) => (Some(field.name().to_owned()), String::new(), known(*field)),
         Some(Target::FullName) => (
             Some("first and last name".to_owned()),
             String::new(),

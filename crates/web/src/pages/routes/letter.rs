@@ -40,9 +40,7 @@ pub fn write(
         ("unsubscribe_url", unsubscribe_url(scope, lead_id)),
         (
             "sender_name",
-            profile
-                .map(stages::claim::sender_name)
-                .unwrap_or_default(),
+            profile.map(stages::claim::sender_name).unwrap_or_default(),
         ),
     ]);
     let subject = template::render(&content.subject, lead, &extra)?;

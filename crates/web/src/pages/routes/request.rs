@@ -81,8 +81,7 @@ fn message_of(
     };
     let from = profile.as_ref().map(letter::from).unwrap_or_default();
     let unsubscribe = row.lead_id.map(|id| letter::unsubscribe_url(scope, id));
-    let unsubscribe =
-        unsubscribe.map(|url| Pair::new("List-Unsubscribe", format!("<{url}>")));
+    let unsubscribe = unsubscribe.map(|url| Pair::new("List-Unsubscribe", format!("<{url}>")));
     if let Some(m) = sent {
         let id = Pair::new("Message-ID", format!("<{}>", m.message_id));
         return Ok(Some(Message {
@@ -109,7 +108,11 @@ fn message_of(
     // A template that this lead makes fail fails the request, which then says so itself.
     Ok(written.ok().map(|(subject, body)| Message {
         sent: false,
-        from: if from.is_empty() { "the profile that will be chosen".to_owned() } else { from },
+        from: if from.is_empty() {
+            "the profile that will be chosen".to_owned()
+        } else {
+            from
+        },
         to,
         subject,
         body,

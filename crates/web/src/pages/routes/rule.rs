@@ -230,7 +230,9 @@ fn counts(scope: &Scope<'_>, id: i64) -> Result<Counts, Problem> {
     let instances = rule::counts(&*scope.db, id)?;
     let requests = request::counts_of_rule(&*scope.db, id)?;
     let of = |counts: &[(String, i64)], statuses: &[&str]| {
-        let counted = counts.iter().filter(|(s, _)| statuses.contains(&s.as_str()));
+        let counted = counts
+            .iter()
+            .filter(|(s, _)| statuses.contains(&s.as_str()));
         counted.map(|(_, n)| n).sum::<i64>()
     };
     Ok(Counts {
@@ -283,7 +285,9 @@ pub fn switch(scope: &Scope<'_>, request: &Request, id: &str) -> Answer {
     api::change(scope, id, &Change { active })?;
     // The button is on two pages: back to the one it was pressed on.
     let own = format!("{}/rules/{id}", scope.base());
-    let from = request.header(REFERER).and_then(|from| url::Url::parse(from).ok());
+    let from = request
+        .header(REFERER)
+        .and_then(|from| url::Url::parse(from).ok());
     Ok(Response::see_other(&match from {
         Some(from) if from.path() == own => own,
         _ => format!("{}/rules", scope.base()),

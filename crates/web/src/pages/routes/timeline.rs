@@ -96,7 +96,12 @@ pub fn show(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
             }
             200
         }
-        Err(problem) if problem.errors.iter().all(|e| e.field != "from" && e.field != "to") => {
+        Err(problem)
+            if problem
+                .errors
+                .iter()
+                .all(|e| e.field != "from" && e.field != "to") =>
+        {
             return Err(problem);
         }
         Err(problem) => {
