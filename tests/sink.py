@@ -80,7 +80,7 @@ class Sink:
             "at": int(time.time() * 1000),
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
-            "tls": session.ssl is not None,
+            "tls": self.args.tls == "tls" or session.ssl is not None,
             "login": session.auth_data if isinstance(session.auth_data, str) else None,
             "headers": [[name, str(value)] for name, value in message.items()],
             "text": parts["plain"],

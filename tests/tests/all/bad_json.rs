@@ -167,7 +167,7 @@ fn bodies_that_are_no_json_at_all_are_a_problem_and_no_crash() {
         "metric=nonsense",
         "metric=outreach_performed&step=year",
         "metric=outreach_performed&from=x",
-        "",
+        "from=2026-02-02&to=2026-02-01",
     ] {
         let reply = sub.http.get(&format!("/api/v1/timeline?{query}"));
         assert!(

@@ -77,7 +77,8 @@ fn every_answer_of_a_server_has_its_meaning() {
     assert!(outcome(&sub, "defer", "pending", 2).contains("451"));
     assert!(outcome(&sub, "deferdata", "pending", 2).contains("451"));
     outcome(&sub, "tempfail-once", "performed", 2);
-    outcome(&sub, "drop-rcpt", "performed", 2);
+    // A connection that the server closed between two mails is opened again at once, within the same attempt.
+    outcome(&sub, "drop-rcpt", "performed", 1);
     for local in ["drop-data", "drop-stored", "stall"] {
         assert!(
             !outcome(&sub, local, "uncertain", 1).is_empty(),

@@ -97,7 +97,7 @@ fn all_mistakes_in_a_manifest_are_told_at_once_with_their_lines() {
     std::fs::write(&path, broken).unwrap();
     let output = Command::new(root().join("target/release/sluice"))
         .current_dir(sluice.scratch())
-        .args(["up", "--from"])
+        .args(["up", "--manifest"])
         .arg(&path)
         .arg("--data")
         .arg(sluice.data())
