@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_millis(5);
 #[derive(Default)]
 pub struct WriteQueue {
     turn: tokio::sync::Mutex<()>,
-    /// When the first in turn began to wait, in microseconds since [`START`]; 0 is nobody.
+    /// When the first in turn joined the queue, in microseconds since [`START`]; 0 is nobody.
     since: AtomicU64,
     ended: Notify,
 }
@@ -39,15 +39,16 @@ impl WriteQueue {
 
     /// A write ended.
     pub fn ended(&self) {
-        if self.is_overdue() {
+        if self.since.load(Relaxed) > 0 {
             self.ended.notify_one();
         }
     }
 
     /// Waits for this writer's turn, for `most` at the longest.
     pub async fn turn(&self, most: Duration) -> Option<Turn<'_>> {
+        let joined = now().max(1);
         let turn = tokio::time::timeout(most, self.turn.lock()).await.ok()?;
-        self.since.store(now().max(1), Relaxed);
+        self.since.store(joined, Relaxed);
         Some(Turn {
             queue: self,
             _turn: turn,
