@@ -75,14 +75,25 @@ impl Connection {
             self.pooled = Some(self.databases.take(&self.label).map_err(|e| describe(&e))?);
         }
         let started = Instant::now();
-        while started.elapsed() < SPIN {
+        loop {
             if let Some(result) = self.attempt(sql, parameters, true) {
                 return result;
             }
+            if started.elapsed() >= SPIN {
+                break;
+            }
             std::thread::yield_now();
         }
-        let Some(turn) = self.label.queue.turn(BUSY_TIMEOUT).await else {
-            return Err(locked());
+        // Others may be waiting for this very transaction, so it must not wait behind them.
+        let turn = match self.in_transaction() {
+            true => None,
+            false => Some(
+                self.label
+                    .queue
+                    .turn(BUSY_TIMEOUT)
+                    .await
+                    .ok_or_else(locked)?,
+            ),
         };
         loop {
             if let Some(result) = self.attempt(sql, parameters, false) {
@@ -91,8 +102,16 @@ impl Connection {
             if started.elapsed() >= BUSY_TIMEOUT {
                 return Err(locked());
             }
-            turn.wait().await;
+            match &turn {
+                Some(turn) => turn.wait().await,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
         }
+    }
+
+    fn in_transaction(&self) -> bool {
+        let connection = self.pooled.as_ref().and_then(Pooled::get);
+        connection.is_some_and(|connection| !connection.is_autocommit())
     }
 
     /// Tries once; `None` while another connection writes, or when it is `polite` and others wait

@@ -34,7 +34,7 @@ pub fn attempt(
     };
     match result {
         Ok(result) => Attempt::Done(Ok(result)),
-        Err(Failure::Sqlite(error)) if is_busy(&error) => Attempt::Busy,
+        Err(Failure::Sqlite(error)) if is_busy(connection, &error) => Attempt::Busy,
         Err(Failure::Sqlite(error)) => Attempt::Done(Err(describe(&error))),
         Err(Failure::Said(text)) => Attempt::Done(Err(Error::Io(text))),
     }
@@ -134,15 +134,14 @@ fn value_size(value: ValueRef) -> usize {
     }
 }
 
-/// SQLITE_BUSY, unless this transaction read a snapshot that has passed: that never gets better.
-fn is_busy(error: &rusqlite::Error) -> bool {
-    match error.sqlite_error() {
-        Some(error) => {
-            error.code == ErrorCode::DatabaseBusy
-                && error.extended_code != rusqlite::ffi::SQLITE_BUSY_SNAPSHOT
-        }
-        None => false,
-    }
+/// SQLITE_BUSY, unless this transaction read a snapshot that has passed: that never gets better. A
+/// statement of its own just reads a newer one.
+fn is_busy(connection: &Connection, error: &rusqlite::Error) -> bool {
+    let Some(error) = error.sqlite_error() else {
+        return false;
+    };
+    let passed = error.extended_code == rusqlite::ffi::SQLITE_BUSY_SNAPSHOT;
+    error.code == ErrorCode::DatabaseBusy && (!passed || connection.is_autocommit())
 }
 
 /// The error as the guest sees it.

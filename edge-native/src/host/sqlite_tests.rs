@@ -171,6 +171,37 @@ async fn a_writer_waits_for_another_without_blocking_the_thread() {
     assert_eq!(integer(&mut one, "select sum(n) from t").await, 3);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_writers_count_right_and_none_waits_for_long() {
+    let fixture = Arc::new(fixture(64));
+    let mut one = fixture.open("one");
+    run(&mut one, "create table t (n integer)").await.unwrap();
+    run(&mut one, "insert into t values (0)").await.unwrap();
+    let count = async |fixture: Arc<Fixture>| {
+        let mut longest = Duration::ZERO;
+        for _ in 0..50 {
+            let started = Instant::now();
+            let mut own = fixture.open("one");
+            run(&mut own, "begin immediate").await.unwrap();
+            let n = integer(&mut own, "select n from t").await;
+            own.execute("update t set n = ?1", &[Value::Integer(n + 1)])
+                .await
+                .unwrap();
+            run(&mut own, "commit").await.unwrap();
+            longest = longest.max(started.elapsed());
+        }
+        longest
+    };
+    let writers: Vec<_> = (0..24)
+        .map(|_| tokio::spawn(count(fixture.clone())))
+        .collect();
+    for writer in writers {
+        let longest = writer.await.unwrap();
+        assert!(longest < Duration::from_secs(3), "{longest:?}");
+    }
+    assert_eq!(integer(&mut one, "select n from t").await, 24 * 50);
+}
+
 #[tokio::test]
 async fn a_writer_gives_up_after_the_busy_timeout() {
     let fixture = fixture(10);
