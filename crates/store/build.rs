@@ -24,7 +24,10 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem().expect("a file name").to_string_lossy().into_owned()
+    path.file_stem()
+        .expect("a file name")
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// `-- name: claim-due` begins a query; comment lines after it become its documentation.
@@ -39,17 +42,27 @@ fn queries(folder: &Path) -> String {
             let (name, body) = part.split_once('\n').expect("a body below the name");
             let name = name.trim();
             let constant = name.to_uppercase().replace('-', "_");
-            let (docs, sql): (Vec<_>, Vec<_>) = body.lines().partition(|l| l.trim_start().starts_with("--"));
-            let docs = docs.iter().map(|l| l.trim_start().trim_start_matches('-').trim());
+            let (docs, sql): (Vec<_>, Vec<_>) =
+                body.lines().partition(|l| l.trim_start().starts_with("--"));
+            let docs = docs
+                .iter()
+                .map(|l| l.trim_start().trim_start_matches('-').trim());
             let docs = docs.collect::<Vec<_>>().join(" ");
             let sql = sql.join("\n");
             let sql = sql.trim().trim_end_matches(';');
-            writeln!(code, "#[doc = {docs:?}]\npub const {constant}: &str = {sql:?};").expect("a String takes text");
-            writeln!(all, "({:?}, {noun}::{constant}),", format!("{noun}/{name}")).expect("a String takes text");
+            writeln!(
+                code,
+                "#[doc = {docs:?}]\npub const {constant}: &str = {sql:?};"
+            )
+            .expect("a String takes text");
+            writeln!(all, "({:?}, {noun}::{constant}),", format!("{noun}/{name}"))
+                .expect("a String takes text");
         }
         code.push_str("}\n");
     }
-    format!("{code}\n/// Every named query, for the test that prepares them all.\npub const ALL: &[(&str, &str)] = &[\n{all}];\n")
+    format!(
+        "{code}\n/// Every named query, for the test that prepares them all.\npub const ALL: &[(&str, &str)] = &[\n{all}];\n"
+    )
 }
 
 /// `sql/schema/<database>/NNNN_<name>.sql`, split into statements at a `;` that ends a line.
@@ -57,19 +70,39 @@ fn schema(folder: &Path) -> String {
     let mut code = String::new();
     for database in entries(folder) {
         let constant = stem(&database).to_uppercase();
-        writeln!(code, "/// Migrations of the {} database, oldest first.", stem(&database)).expect("a String takes text");
+        writeln!(
+            code,
+            "/// Migrations of the {} database, oldest first.",
+            stem(&database)
+        )
+        .expect("a String takes text");
         writeln!(code, "pub const {constant}: &[Migration] = &[").expect("a String takes text");
         for (i, file) in entries(&database).iter().enumerate() {
             let name = stem(file);
-            let version: usize = name[..4].parse().unwrap_or_else(|_| panic!("{name}: NNNN_name.sql"));
-            assert_eq!(version, i + 1, "{name}: migrations are numbered without a gap");
+            let version: usize = name[..4]
+                .parse()
+                .unwrap_or_else(|_| panic!("{name}: NNNN_name.sql"));
+            assert_eq!(
+                version,
+                i + 1,
+                "{name}: migrations are numbered without a gap"
+            );
             let text = fs::read_to_string(file).expect("a readable migration");
-            let text: Vec<_> = text.lines().filter(|l| !l.trim_start().starts_with("--")).collect();
+            let text: Vec<_> = text
+                .lines()
+                .filter(|l| !l.trim_start().starts_with("--"))
+                .collect();
             let text = text.join("\n");
-            let statements = text.split(";\n").map(|s| s.trim().trim_end_matches(';')).filter(|s| !s.is_empty());
+            let statements = text
+                .split(";\n")
+                .map(|s| s.trim().trim_end_matches(';'))
+                .filter(|s| !s.is_empty());
             let statements: Vec<_> = statements.collect();
-            writeln!(code, "Migration {{ version: {version}, name: {name:?}, statements: &{statements:?} }},")
-                .expect("a String takes text");
+            writeln!(
+                code,
+                "Migration {{ version: {version}, name: {name:?}, statements: &{statements:?} }},"
+            )
+            .expect("a String takes text");
         }
         code.push_str("];\n");
     }

@@ -3,7 +3,9 @@
 
 use stages::allocate::{Answer, Placed, Placement};
 use wasip2::http::outgoing_handler;
-use wasip2::http::types::{Fields, IncomingBody, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
+use wasip2::http::types::{
+    Fields, IncomingBody, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+};
 use web::Config;
 
 /// How long a slave may take, in nanoseconds.
@@ -20,30 +22,50 @@ pub fn subaccount(config: &Config, id: &str, placement: &Placement) -> Answer {
         },
         Ok((status, body)) => {
             let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-            let detail = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("no reason given");
+            let detail = problem["detail"]
+                .as_str()
+                .or(problem["title"].as_str())
+                .unwrap_or("no reason given");
             Answer::Refused(format!("The slave refused ({status}): {detail}"))
         }
-        Err(reason) => Answer::Refused(format!("The slave at {} does not answer: {reason}.", config.slave_url)),
+        Err(reason) => Answer::Refused(format!(
+            "The slave at {} does not answer: {reason}.",
+            config.slave_url
+        )),
     }
 }
 
 fn call(config: &Config, id: &str, placement: &Placement) -> Result<(u16, Vec<u8>), String> {
-    let (scheme, rest) = config.slave_url.split_once("://").ok_or("its address has no scheme")?;
-    let (authority, prefix) = rest.split_once('/').map_or((rest, String::new()), |(a, p)| (a, format!("/{p}")));
+    let (scheme, rest) = config
+        .slave_url
+        .split_once("://")
+        .ok_or("its address has no scheme")?;
+    let (authority, prefix) = rest
+        .split_once('/')
+        .map_or((rest, String::new()), |(a, p)| (a, format!("/{p}")));
     let headers = Fields::new();
-    let header = |name: &str, value: String| headers.append(name, &value.into_bytes()).map_err(|e| format!("{e:?}"));
+    let header = |name: &str, value: String| {
+        headers
+            .append(name, &value.into_bytes())
+            .map_err(|e| format!("{e:?}"))
+    };
     header("authorization", format!("Bearer {}", config.node_secret))?;
     header("content-type", "application/json".to_owned())?;
     let body = serde_json::to_vec(placement).map_err(|e| e.to_string())?;
     header("content-length", body.len().to_string())?;
 
     let request = OutgoingRequest::new(headers);
-    let scheme = if scheme == "https" { Scheme::Https } else { Scheme::Http };
+    let scheme = if scheme == "https" {
+        Scheme::Https
+    } else {
+        Scheme::Http
+    };
     let path = format!("{prefix}/node/v1/subaccounts/{id}");
     let set = request.set_method(&Method::Put);
     let set = set.and_then(|()| request.set_scheme(Some(&scheme)));
     let set = set.and_then(|()| request.set_authority(Some(authority)));
-    set.and_then(|()| request.set_path_with_query(Some(&path))).map_err(|()| "its address cannot be used")?;
+    set.and_then(|()| request.set_path_with_query(Some(&path)))
+        .map_err(|()| "its address cannot be used")?;
     send(request, &body)
 }
 
@@ -56,11 +78,17 @@ fn send(request: OutgoingRequest, body: &[u8]) -> Result<(u16, Vec<u8>), String>
     let pending = outgoing_handler::handle(request, Some(options)).map_err(|e| e.to_string())?;
     {
         let stream = out.write().map_err(|()| "no body can be sent")?;
-        stream.blocking_write_and_flush(body).map_err(|e| e.to_string())?;
+        stream
+            .blocking_write_and_flush(body)
+            .map_err(|e| e.to_string())?;
     }
     OutgoingBody::finish(out, None).map_err(|e| e.to_string())?;
     pending.subscribe().block();
-    let response = pending.get().ok_or("no answer")?.map_err(|()| "the answer was taken")?.map_err(|e| e.to_string())?;
+    let response = pending
+        .get()
+        .ok_or("no answer")?
+        .map_err(|()| "the answer was taken")?
+        .map_err(|e| e.to_string())?;
     let status = response.status();
     let body = response.consume().map_err(|()| "the answer has no body")?;
     Ok((status, read(&body)?))

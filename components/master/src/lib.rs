@@ -17,6 +17,11 @@ async fn handle(request: Request) -> SpinResponse {
         Ok(body) => request.body = body,
         Err(problem) => return answer(problem.into_response()),
     }
-    let cx = Context { stores: &Labels, config, now: now(), migrated: &MIGRATED };
+    let cx = Context {
+        stores: &Labels,
+        config,
+        now: now(),
+        migrated: &MIGRATED,
+    };
     answer(web::master::handle(&cx, &request))
 }

@@ -15,8 +15,12 @@ const ANSWER_MAX: usize = 64 * 1024;
 pub async fn ask(config: &Config, question: &Introspect) -> Result<Introspected, Problem> {
     call(config, question).await.map_err(|reason| {
         eprintln!("introspect: {reason}");
-        let detail = "The master, which knows who you are, does not answer. Nothing was changed. Try again.";
-        Problem { retry_after: Some(2), ..Problem::new(503, "The master does not answer").detail(detail) }
+        let detail =
+            "The master, which knows who you are, does not answer. Nothing was changed. Try again.";
+        Problem {
+            retry_after: Some(2),
+            ..Problem::new(503, "The master does not answer").detail(detail)
+        }
     })
 }
 
@@ -25,14 +29,21 @@ async fn call(config: &Config, question: &Introspect) -> Result<Introspected, St
     let request = web_request(config, body)?;
     let response = http::send(request).await.map_err(|e| e.to_string())?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await.map_err(|e| e.to_string())?.to_bytes();
+    let body = Limited::new(response.into_body(), ANSWER_MAX)
+        .collect()
+        .await
+        .map_err(|e| e.to_string())?
+        .to_bytes();
     if !status.is_success() {
         return Err(format!("{status}: {}", String::from_utf8_lossy(&body)));
     }
     serde_json::from_slice(&body).map_err(|e| e.to_string())
 }
 
-fn web_request(config: &Config, body: Vec<u8>) -> Result<glue::http::Request<Full<bytes::Bytes>>, String> {
+fn web_request(
+    config: &Config,
+    body: Vec<u8>,
+) -> Result<glue::http::Request<Full<bytes::Bytes>>, String> {
     glue::http::Request::post(format!("{}/node/v1/introspect", config.master_api_url))
         .header("authorization", format!("Bearer {}", config.node_secret))
         .header("content-type", "application/json")

@@ -17,8 +17,17 @@ static MIGRATED: AtomicBool = AtomicBool::new(false);
 #[spin_sdk::http_service]
 async fn handle(request: Request) -> SpinResponse {
     let config = config::config().await;
-    let cx = Context { stores: &Labels, config, now: now(), migrated: &MIGRATED };
-    answer(respond(&cx, request).await.unwrap_or_else(Problem::into_response))
+    let cx = Context {
+        stores: &Labels,
+        config,
+        now: now(),
+        migrated: &MIGRATED,
+    };
+    answer(
+        respond(&cx, request)
+            .await
+            .unwrap_or_else(Problem::into_response),
+    )
 }
 
 async fn respond(cx: &Context<'_>, request: Request) -> Result<Response, Problem> {
@@ -26,7 +35,9 @@ async fn respond(cx: &Context<'_>, request: Request) -> Result<Response, Problem
     let who = match access::caller(cx, &request)? {
         Caller::Nobody => None,
         Caller::Known(who) => Some(who),
-        Caller::Ask(question) => access::remember(cx, &question, introspect::ask(cx.config, &question).await?)?,
+        Caller::Ask(question) => {
+            access::remember(cx, &question, introspect::ask(cx.config, &question).await?)?
+        }
     };
     if is_upload(&request) {
         return Ok(upload::receive(cx, &request, who.as_ref(), body).await);

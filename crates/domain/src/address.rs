@@ -22,7 +22,8 @@ pub enum AddressError {
 /// # Errors
 /// [`AddressError`] names the part that is wrong.
 pub fn normalize(text: &str) -> Result<String, AddressError> {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>' || c == '\u{feff}');
+    let text =
+        text.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>' || c == '\u{feff}');
     let text = match text.get(..7) {
         Some(scheme) if scheme.eq_ignore_ascii_case("mailto:") => text[7..].trim_start(),
         _ => text,
@@ -38,7 +39,11 @@ pub fn normalize(text: &str) -> Result<String, AddressError> {
     if !is_domain(domain) {
         return Err(AddressError::Domain);
     }
-    Ok(format!("{}@{}", local.to_lowercase(), domain.to_lowercase()))
+    Ok(format!(
+        "{}@{}",
+        local.to_lowercase(),
+        domain.to_lowercase()
+    ))
 }
 
 fn is_local(local: &str) -> bool {
@@ -81,7 +86,10 @@ pub fn of_mailbox(mailbox: &str) -> Result<String, AddressError> {
 pub fn linkedin(text: &str) -> Option<String> {
     let text = text.trim().to_lowercase();
     let text = text.split(['?', '#']).next().unwrap_or_default();
-    let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    let text = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .unwrap_or(text);
     let (host, path) = text.split_once('/')?;
     let host_ok = host == "linkedin.com" || host.ends_with(".linkedin.com");
     let path = path.trim_end_matches('/');
@@ -94,10 +102,19 @@ mod tests {
 
     #[test]
     fn addresses_have_one_form() {
-        for text in ["ann@x.test", " Ann@X.Test ", "mailto:ann@x.test", "<ann@x.test>", "ANN@x.test."] {
+        for text in [
+            "ann@x.test",
+            " Ann@X.Test ",
+            "mailto:ann@x.test",
+            "<ann@x.test>",
+            "ANN@x.test.",
+        ] {
             assert_eq!(normalize(text).as_deref(), Ok("ann@x.test"), "{text}");
         }
-        assert_eq!(normalize("zoë@exämple.test").as_deref(), Ok("zoë@exämple.test"));
+        assert_eq!(
+            normalize("zoë@exämple.test").as_deref(),
+            Ok("zoë@exämple.test")
+        );
     }
 
     #[test]
@@ -120,7 +137,10 @@ mod tests {
 
     #[test]
     fn a_mailbox_carries_an_address() {
-        assert_eq!(of_mailbox("Ann B. <ann@x.test>").as_deref(), Ok("ann@x.test"));
+        assert_eq!(
+            of_mailbox("Ann B. <ann@x.test>").as_deref(),
+            Ok("ann@x.test")
+        );
         assert_eq!(of_mailbox("ann@x.test").as_deref(), Ok("ann@x.test"));
         assert!(of_mailbox("Ann <ann@x.test>\r\nBcc: b@x.test").is_err());
         assert!(of_mailbox("Ann <ann@x.test").is_err());
@@ -128,8 +148,16 @@ mod tests {
 
     #[test]
     fn linkedin_profiles_have_one_form() {
-        for text in ["https://www.linkedin.com/in/Ann-B/", "linkedin.com/in/ann-b?x=1", "http://de.linkedin.com/in/ann-b"] {
-            assert_eq!(linkedin(text).as_deref(), Some("linkedin.com/in/ann-b"), "{text}");
+        for text in [
+            "https://www.linkedin.com/in/Ann-B/",
+            "linkedin.com/in/ann-b?x=1",
+            "http://de.linkedin.com/in/ann-b",
+        ] {
+            assert_eq!(
+                linkedin(text).as_deref(),
+                Some("linkedin.com/in/ann-b"),
+                "{text}"
+            );
         }
         assert_eq!(linkedin("https://example.test/in/ann"), None);
         assert_eq!(linkedin("ann"), None);

@@ -129,10 +129,22 @@ fn reads_like_text(sample: &[u8], encoding: &'static Encoding) -> bool {
 /// Says what a file is when it is plainly no table of text, from its first bytes.
 pub fn refusal(sample: &[u8]) -> Option<&'static str> {
     const KINDS: &[(&[u8], &str)] = &[
-        (b"%PDF-", "This is a PDF, not a CSV file. Export the table as CSV and upload that."),
-        (b"PK\x03\x04", "This is a ZIP archive or an Excel workbook, not a CSV file. Save it as CSV (UTF-8) and upload that."),
-        (b"\xd0\xcf\x11\xe0", "This is an old Excel workbook, not a CSV file. Save it as CSV (UTF-8) and upload that."),
-        (b"\x1f\x8b", "This is a gzip archive, not a CSV file. Unpack it and upload what is inside."),
+        (
+            b"%PDF-",
+            "This is a PDF, not a CSV file. Export the table as CSV and upload that.",
+        ),
+        (
+            b"PK\x03\x04",
+            "This is a ZIP archive or an Excel workbook, not a CSV file. Save it as CSV (UTF-8) and upload that.",
+        ),
+        (
+            b"\xd0\xcf\x11\xe0",
+            "This is an old Excel workbook, not a CSV file. Save it as CSV (UTF-8) and upload that.",
+        ),
+        (
+            b"\x1f\x8b",
+            "This is a gzip archive, not a CSV file. Unpack it and upload what is inside.",
+        ),
         (b"\x89PNG", "This is a picture, not a CSV file."),
         (b"\xff\xd8\xff", "This is a picture, not a CSV file."),
         (b"GIF8", "This is a picture, not a CSV file."),
@@ -142,14 +154,20 @@ pub fn refusal(sample: &[u8]) -> Option<&'static str> {
     if let Some((_, message)) = KINDS.iter().find(|(magic, _)| sample.starts_with(magic)) {
         return Some(message);
     }
-    let start = String::from_utf8_lossy(&sample[..sample.len().min(256)]).trim_start().to_lowercase();
+    let start = String::from_utf8_lossy(&sample[..sample.len().min(256)])
+        .trim_start()
+        .to_lowercase();
     if start.starts_with("<!doctype html") || start.starts_with("<html") {
         return Some("This is a web page, not a CSV file.");
     }
     let text = !matches!(guess(sample), Charset::Utf16Le | Charset::Utf16Be);
-    let control = sample.iter().filter(|b| **b < 32 && !b"\t\r\n\x0c".contains(b)).count();
-    (text && sample.len() >= 64 && control * 10 > sample.len())
-        .then_some("This is not text: it looks like a binary file. Export the table as CSV and upload that.")
+    let control = sample
+        .iter()
+        .filter(|b| **b < 32 && !b"\t\r\n\x0c".contains(b))
+        .count();
+    (text && sample.len() >= 64 && control * 10 > sample.len()).then_some(
+        "This is not text: it looks like a binary file. Export the table as CSV and upload that.",
+    )
 }
 
 /// How a table is written.
@@ -168,7 +186,10 @@ pub fn sniff(sample: &[u8], whole: bool) -> Dialect {
         .max_by_key(|d| (consistency(&first_records(sample, *d, whole)), *d == b','))
         .unwrap_or(b',');
     let records = first_records(sample, delimiter, whole);
-    Dialect { delimiter, has_header: records.first().is_none_or(|first| is_header(first)) }
+    Dialect {
+        delimiter,
+        has_header: records.first().is_none_or(|first| is_header(first)),
+    }
 }
 
 const SAMPLE_RECORDS: usize = 20;
@@ -176,7 +197,12 @@ const SAMPLE_RECORDS: usize = 20;
 fn first_records(sample: &[u8], delimiter: u8, whole: bool) -> Vec<Vec<String>> {
     let mut records = Vec::new();
     record::split(sample, delimiter, whole, |record| {
-        records.push(record.cells().map(|c| String::from_utf8_lossy(c).into_owned()).collect());
+        records.push(
+            record
+                .cells()
+                .map(|c| String::from_utf8_lossy(c).into_owned())
+                .collect(),
+        );
         records.len() < SAMPLE_RECORDS
     });
     records
@@ -195,7 +221,9 @@ fn consistency(records: &[Vec<String>]) -> (usize, usize) {
 /// A first record is data when it holds an address or a profile link and no name that we know.
 fn is_header(cells: &[String]) -> bool {
     let known = cells.iter().any(|c| known_target(c).is_some());
-    let data = cells.iter().any(|c| address::normalize(c).is_ok() || address::linkedin(c).is_some());
+    let data = cells
+        .iter()
+        .any(|c| address::normalize(c).is_ok() || address::linkedin(c).is_some());
     known || !data
 }
 
@@ -205,16 +233,35 @@ mod tests {
 
     #[test]
     fn charsets_are_told_apart() {
-        let latin: Vec<u8> = "email,name\nann@x.test,Zo\u{eb} M\u{fc}ller\n".chars().map(|c| c as u8).collect();
-        let utf16: Vec<u8> = "email,name\nann@x.test,Ann\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let big: Vec<u8> = "email,name\nann@x.test,Ann\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let latin: Vec<u8> = "email,name\nann@x.test,Zo\u{eb} M\u{fc}ller\n"
+            .chars()
+            .map(|c| c as u8)
+            .collect();
+        let utf16: Vec<u8> = "email,name\nann@x.test,Ann\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let big: Vec<u8> = "email,name\nann@x.test,Ann\n"
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
         assert_eq!(Charset::Ascii.sniff(b"email\n"), Charset::Ascii);
-        assert_eq!(Charset::Ascii.sniff("email\nzo\u{eb}@x.test".as_bytes()), Charset::Utf8);
+        assert_eq!(
+            Charset::Ascii.sniff("email\nzo\u{eb}@x.test".as_bytes()),
+            Charset::Utf8
+        );
         assert_eq!(Charset::Ascii.sniff(&latin).name(), "windows-1252");
         assert_eq!(Charset::Ascii.sniff(&utf16), Charset::Utf16Le);
         assert_eq!(Charset::Ascii.sniff(&big), Charset::Utf16Be);
-        assert_eq!(Charset::Ascii.sniff(&[&[0xff, 0xfe][..], &utf16].concat()), Charset::Utf16Le);
-        assert_eq!(Charset::Ascii.sniff(b"email,name\na@x.test,A\xff\xfeB\xc3(\n"), Charset::Utf8, "broken UTF-8 stays UTF-8");
+        assert_eq!(
+            Charset::Ascii.sniff(&[&[0xff, 0xfe][..], &utf16].concat()),
+            Charset::Utf16Le
+        );
+        assert_eq!(
+            Charset::Ascii.sniff(b"email,name\na@x.test,A\xff\xfeB\xc3(\n"),
+            Charset::Utf8,
+            "broken UTF-8 stays UTF-8"
+        );
     }
 
     #[test]
@@ -227,7 +274,14 @@ mod tests {
             ("email\na@x.test\n", b',', true),
             ("", b',', true),
         ] {
-            assert_eq!(sniff(text.as_bytes(), true), Dialect { delimiter, has_header }, "{text}");
+            assert_eq!(
+                sniff(text.as_bytes(), true),
+                Dialect {
+                    delimiter,
+                    has_header
+                },
+                "{text}"
+            );
         }
     }
 

@@ -54,7 +54,9 @@ impl Filter {
     /// How deep it nests.
     pub fn depth(&self) -> usize {
         1 + match self {
-            Filter::And(inner) | Filter::Or(inner) => inner.iter().map(Filter::depth).max().unwrap_or(0),
+            Filter::And(inner) | Filter::Or(inner) => {
+                inner.iter().map(Filter::depth).max().unwrap_or(0)
+            }
             Filter::Not(inner) => inner.depth(),
             Filter::Tag(_) | Filter::Field(_) => 0,
         }

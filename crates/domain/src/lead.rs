@@ -82,7 +82,10 @@ impl Fields {
     /// The keys that this lead can be found by: kind and normalised value, strongest first.
     pub fn keys(&self) -> Vec<(&'static str, String)> {
         let email = self.get(Field::Email).map(|e| ("email", e.to_owned()));
-        let linkedin = self.get(Field::Linkedin).and_then(crate::address::linkedin).map(|l| ("linkedin", l));
+        let linkedin = self
+            .get(Field::Linkedin)
+            .and_then(crate::address::linkedin)
+            .map(|l| ("linkedin", l));
         email.into_iter().chain(linkedin).collect()
     }
 
@@ -168,7 +171,11 @@ const ALIASES: &[(&str, Field)] = &[
 
 /// Letters and digits only, in lower case: `E-mail Address` and `email_address` are the same header.
 fn fold(header: &str) -> String {
-    header.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    header
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// The built-in target that a header names, if any.
@@ -177,7 +184,10 @@ pub fn known_target(header: &str) -> Option<Target> {
     if matches!(folded.as_str(), "name" | "fullname" | "contactname") {
         return Some(Target::FullName);
     }
-    ALIASES.iter().find(|(alias, _)| *alias == folded).map(|(_, field)| Target::Field(*field))
+    ALIASES
+        .iter()
+        .find(|(alias, _)| *alias == folded)
+        .map(|(_, field)| Target::Field(*field))
 }
 
 /// The longest name a custom field may have, in characters.
@@ -195,7 +205,11 @@ pub fn data_name(header: &str) -> String {
     }
     let name = name.trim_end_matches('_');
     let digit = name.starts_with(|c: char| c.is_ascii_digit());
-    let name = if digit { format!("x{name}") } else { name.to_owned() };
+    let name = if digit {
+        format!("x{name}")
+    } else {
+        name.to_owned()
+    };
     name.chars().take(DATA_NAME_MAX).collect()
 }
 

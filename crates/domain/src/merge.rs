@@ -65,14 +65,19 @@ pub fn merge(rows: Vec<(i64, Fields)>, mut known: Known, mut next_id: i64) -> Ch
 }
 
 fn merge_row(row: Fields, known: &mut Known, next_id: &mut i64, changes: &mut Changes) -> Verdict {
-    if row.get(Field::Email).is_some_and(|e| known.suppressed.contains(e)) {
+    if row
+        .get(Field::Email)
+        .is_some_and(|e| known.suppressed.contains(e))
+    {
         return Verdict::Skipped("suppressed");
     }
     let keys = row.keys();
     let mut found = keys.iter().filter_map(|key| known.keys.get(key).copied());
     let id = found.next();
     if let (Some(first), Some(other)) = (id, found.find(|other| Some(*other) != id)) {
-        let reason = format!("The row matches two leads: {first} by e-mail and {other} by LinkedIn profile.");
+        let reason = format!(
+            "The row matches two leads: {first} by e-mail and {other} by LinkedIn profile."
+        );
         return Verdict::Failed("conflict", reason);
     }
     let verdict = match id {
@@ -96,7 +101,9 @@ fn merge_row(row: Fields, known: &mut Known, next_id: &mut i64, changes: &mut Ch
             Verdict::Updated(id)
         }
     };
-    let (Verdict::Created(id) | Verdict::Updated(id)) = verdict else { return verdict };
+    let (Verdict::Created(id) | Verdict::Updated(id)) = verdict else {
+        return verdict;
+    };
     for (kind, value) in keys {
         if known.keys.insert((kind, value.clone()), id).is_none() {
             changes.keys.push((kind, value, id));
@@ -113,7 +120,11 @@ mod tests {
 
     fn row(email: &str, company: &str, linkedin: &str) -> Fields {
         let mut fields = Fields::default();
-        for (field, value) in [(Field::Email, email), (Field::Company, company), (Field::Linkedin, linkedin)] {
+        for (field, value) in [
+            (Field::Email, email),
+            (Field::Company, company),
+            (Field::Linkedin, linkedin),
+        ] {
             if !value.is_empty() {
                 fields.set(field, value);
             }
@@ -130,12 +141,21 @@ mod tests {
             (4, row("", "Third", "https://www.linkedin.com/in/a/")),
             (5, row("stop@x.test", "", "")),
         ];
-        let known = Known { suppressed: HashSet::from(["stop@x.test".to_owned()]), ..Known::default() };
+        let known = Known {
+            suppressed: HashSet::from(["stop@x.test".to_owned()]),
+            ..Known::default()
+        };
         let changes = merge(rows, known, 7);
         let verdicts: Vec<_> = changes.verdicts.into_iter().map(|v| v.1).collect();
         assert_eq!(
             verdicts,
-            [Verdict::Created(7), Verdict::Unchanged(7), Verdict::Updated(7), Verdict::Updated(7), Verdict::Skipped("suppressed")]
+            [
+                Verdict::Created(7),
+                Verdict::Unchanged(7),
+                Verdict::Updated(7),
+                Verdict::Updated(7),
+                Verdict::Skipped("suppressed")
+            ]
         );
         assert_eq!(changes.created[&7].get(Field::Company), Some("Third"));
         assert!(changes.updated.is_empty());
@@ -150,7 +170,10 @@ mod tests {
             (3, row("a@x.test", "", "linkedin.com/in/bob")),
         ];
         let changes = merge(rows, Known::default(), 1);
-        assert!(matches!(changes.verdicts[2].1, Verdict::Failed("conflict", _)));
+        assert!(matches!(
+            changes.verdicts[2].1,
+            Verdict::Failed("conflict", _)
+        ));
     }
 
     proptest! {

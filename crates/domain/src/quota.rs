@@ -39,13 +39,19 @@ pub fn allowance(quotas: &Quotas, usage: &Usage, now: i64, room: u32) -> Allowan
         let left = i64::from(max) - usage.begun - usage.running;
         if left <= 0 {
             let until = usage.oldest.map_or(now + 60_000, |oldest| oldest + DAY);
-            return Allowance::Wait { until: until.max(now + 1000), reason: format!("The profile's daily maximum of {max} is reached.") };
+            return Allowance::Wait {
+                until: until.max(now + 1000),
+                reason: format!("The profile's daily maximum of {max} is reached."),
+            };
         }
         room = room.min(u32::try_from(left).unwrap_or(u32::MAX));
     }
     if quotas.interval_ms.is_some_and(|i| i > 0) {
         if usage.next_at > now {
-            return Allowance::Wait { until: usage.next_at, reason: "The profile pauses between two mails.".to_owned() };
+            return Allowance::Wait {
+                until: usage.next_at,
+                reason: "The profile pauses between two mails.".to_owned(),
+            };
         }
         room = room.min(1);
     }
@@ -63,21 +69,43 @@ mod tests {
 
     #[test]
     fn the_daily_maximum_slides() {
-        let quotas = Quotas { daily_max: Some(10), interval_ms: None };
-        let usage = Usage { begun: 7, oldest: Some(1000), running: 1, next_at: 0 };
+        let quotas = Quotas {
+            daily_max: Some(10),
+            interval_ms: None,
+        };
+        let usage = Usage {
+            begun: 7,
+            oldest: Some(1000),
+            running: 1,
+            next_at: 0,
+        };
         assert_eq!(allowance(&quotas, &usage, 5000, 50), Allowance::Now(2));
         let full = Usage { begun: 10, ..usage };
-        let Allowance::Wait { until, .. } = allowance(&quotas, &full, 5000, 50) else { panic!("must wait") };
+        let Allowance::Wait { until, .. } = allowance(&quotas, &full, 5000, 50) else {
+            panic!("must wait")
+        };
         assert_eq!(until, 1000 + DAY);
     }
 
     #[test]
     fn an_interval_lets_one_through_at_a_time() {
-        let quotas = Quotas { daily_max: None, interval_ms: Some(500) };
-        let usage = Usage { next_at: 2000, ..Usage::default() };
-        assert!(matches!(allowance(&quotas, &usage, 1999, 50), Allowance::Wait { until: 2000, .. }));
+        let quotas = Quotas {
+            daily_max: None,
+            interval_ms: Some(500),
+        };
+        let usage = Usage {
+            next_at: 2000,
+            ..Usage::default()
+        };
+        assert!(matches!(
+            allowance(&quotas, &usage, 1999, 50),
+            Allowance::Wait { until: 2000, .. }
+        ));
         assert_eq!(allowance(&quotas, &usage, 2000, 50), Allowance::Now(1));
         assert_eq!(next_at(&quotas, 2000), 2500);
-        assert_eq!(allowance(&Quotas::default(), &Usage::default(), 0, 50), Allowance::Now(50));
+        assert_eq!(
+            allowance(&Quotas::default(), &Usage::default(), 0, 50),
+            Allowance::Now(50)
+        );
     }
 }

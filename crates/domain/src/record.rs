@@ -35,7 +35,12 @@ pub struct Consumed {
 
 /// Gives out the records of `text` until `each` says stop. A record that may go on past the end of `text` is given
 /// out only when this is the `last` part of the file. Blank lines are passed over.
-pub fn split(text: &[u8], delimiter: u8, last: bool, mut each: impl FnMut(Record<'_>) -> bool) -> Consumed {
+pub fn split(
+    text: &[u8],
+    delimiter: u8,
+    last: bool,
+    mut each: impl FnMut(Record<'_>) -> bool,
+) -> Consumed {
     use csv_core::ReadRecordResult as R;
     let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
     let (mut buffer, mut ends) = (vec![0; 1024], vec![0; 64]);
@@ -46,7 +51,8 @@ pub fn split(text: &[u8], delimiter: u8, last: bool, mut each: impl FnMut(Record
         if at == text.len() && !last {
             return consumed;
         }
-        let (result, read, wrote, ends_wrote) = reader.read_record(&text[at..], &mut buffer[filled..], &mut ends[ended..]);
+        let (result, read, wrote, ends_wrote) =
+            reader.read_record(&text[at..], &mut buffer[filled..], &mut ends[ended..]);
         at += read;
         filled += wrote;
         ended += ends_wrote;
@@ -54,12 +60,20 @@ pub fn split(text: &[u8], delimiter: u8, last: bool, mut each: impl FnMut(Record
             R::InputEmpty => {}
             R::OutputFull => buffer.resize(buffer.len() * 2, 0),
             R::OutputEndsFull => ends.resize(ends.len() * 2, 0),
-            R::End => return Consumed { bytes: text.len(), lines: consumed.lines + count_lines(&text[start..]) },
+            R::End => {
+                return Consumed {
+                    bytes: text.len(),
+                    lines: consumed.lines + count_lines(&text[start..]),
+                };
+            }
             R::Record => {
                 let raw = &text[start..at];
                 let leading = raw.iter().take_while(|b| b"\r\n".contains(b)).count();
                 let lines_before = consumed.lines + count_lines(&raw[..leading]);
-                consumed = Consumed { bytes: at, lines: consumed.lines + count_lines(raw) };
+                consumed = Consumed {
+                    bytes: at,
+                    lines: consumed.lines + count_lines(raw),
+                };
                 let record = Record {
                     raw: raw[leading..].trim_ascii_end_newline(),
                     lines_before,
@@ -85,7 +99,10 @@ trait TrimNewline {
 
 impl TrimNewline for [u8] {
     fn trim_ascii_end_newline(&self) -> &[u8] {
-        let end = self.iter().rposition(|b| !b"\r\n".contains(b)).map_or(0, |i| i + 1);
+        let end = self
+            .iter()
+            .rposition(|b| !b"\r\n".contains(b))
+            .map_or(0, |i| i + 1);
         &self[..end]
     }
 }
@@ -105,7 +122,10 @@ pub fn decode(bytes: &[u8], charset: Charset) -> Cow<'_, [u8]> {
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
-    let mut units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+    let mut units: Vec<u16> = bytes
+        .chunks_exact(2)
+        .map(|pair| unit([pair[0], pair[1]]))
+        .collect();
     if units.last().is_some_and(|u| (0xd800..0xdc00).contains(u)) {
         units.pop();
     }
@@ -133,7 +153,11 @@ mod tests {
     fn all(text: &[u8], last: bool) -> (Flat, Consumed) {
         let mut records = Vec::new();
         let consumed = split(text, b',', last, |r| {
-            records.push((r.raw.to_vec(), r.lines_before, r.cells().map(<[u8]>::to_vec).collect()));
+            records.push((
+                r.raw.to_vec(),
+                r.lines_before,
+                r.cells().map(<[u8]>::to_vec).collect(),
+            ));
             true
         });
         (records, consumed)
@@ -142,7 +166,10 @@ mod tests {
     #[test]
     fn records_come_with_their_raw_text_and_line() {
         let (records, consumed) = all(b"a,b\r\n\r\n\"x\ny\",\"say \"\"hi\"\"\"\r\nlast,row", true);
-        assert_eq!(records[0], (b"a,b".to_vec(), 0, vec![b"a".to_vec(), b"b".to_vec()]));
+        assert_eq!(
+            records[0],
+            (b"a,b".to_vec(), 0, vec![b"a".to_vec(), b"b".to_vec()])
+        );
         assert_eq!(records[1].1, 2);
         assert_eq!(records[1].2, vec![b"x\ny".to_vec(), b"say \"hi\"".to_vec()]);
         assert_eq!(records[1].0, b"\"x\ny\",\"say \"\"hi\"\"\"".to_vec());
@@ -159,8 +186,14 @@ mod tests {
 
     #[test]
     fn decoding_goes_both_ways() {
-        let bytes: Vec<u8> = "zo\u{eb} \u{1f600}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(encoded_len(&decode(&bytes, Charset::Utf16Le), Charset::Utf16Le), bytes.len());
+        let bytes: Vec<u8> = "zo\u{eb} \u{1f600}\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!(
+            encoded_len(&decode(&bytes, Charset::Utf16Le), Charset::Utf16Le),
+            bytes.len()
+        );
         let cut = &bytes[..bytes.len() - 3];
         assert!(encoded_len(&decode(cut, Charset::Utf16Le), Charset::Utf16Le) <= cut.len());
     }

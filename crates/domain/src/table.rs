@@ -27,15 +27,35 @@ pub fn columns_of_header(cells: &[String]) -> Vec<Column> {
     for (i, cell) in cells.iter().enumerate() {
         let header = cell.trim().trim_start_matches('\u{feff}');
         let taken = |t: &Target| columns.iter().any(|c| c.target.as_ref() == Some(t));
-        let target = known_target(header).filter(|t| !taken(t)).unwrap_or_else(|| {
-            let name = Some(data_name(header)).filter(|n| !n.is_empty()).unwrap_or_else(|| format!("column_{}", i + 1));
-            let numbered = (1usize..).map(|n| if n == 1 { name.clone() } else { format!("{name}_{n}") });
-            // A custom field must not shadow a built-in one either.
-            let mut free = numbered.map(Target::Data).filter(|t| !taken(t)).filter(|t| !is_built_in(t));
-            free.next().unwrap_or(Target::Data(name))
+        let target = known_target(header)
+            .filter(|t| !taken(t))
+            .unwrap_or_else(|| {
+                let name = Some(data_name(header))
+                    .filter(|n| !n.is_empty())
+                    .unwrap_or_else(|| format!("column_{}", i + 1));
+                let numbered = (1usize..).map(|n| {
+                    if n == 1 {
+                        name.clone()
+                    } else {
+                        format!("{name}_{n}")
+                    }
+                });
+                // A custom field must not shadow a built-in one either.
+                let mut free = numbered
+                    .map(Target::Data)
+                    .filter(|t| !taken(t))
+                    .filter(|t| !is_built_in(t));
+                free.next().unwrap_or(Target::Data(name))
+            });
+        let header = if header.is_empty() {
+            format!("column_{}", i + 1)
+        } else {
+            header.to_owned()
+        };
+        columns.push(Column {
+            header,
+            target: Some(target),
         });
-        let header = if header.is_empty() { format!("column_{}", i + 1) } else { header.to_owned() };
-        columns.push(Column { header, target: Some(target) });
     }
     columns
 }
@@ -57,7 +77,10 @@ pub fn columns_of_data(cells: &[String]) -> Vec<Column> {
         } else {
             Target::Data(format!("column_{}", i + 1))
         };
-        Column { header: format!("column_{}", i + 1), target: Some(target) }
+        Column {
+            header: format!("column_{}", i + 1),
+            target: Some(target),
+        }
     };
     cells.iter().enumerate().map(column).collect()
 }
@@ -79,19 +102,39 @@ fn refuse<T>(code: &'static str, message: String) -> Result<T, RowError> {
 ///
 /// # Errors
 /// [`RowError`] for the first thing that is wrong; nothing of such a row is kept.
-pub fn read_row<'a>(columns: &[Column], cells: impl Iterator<Item = &'a [u8]>) -> Result<Option<Fields>, RowError> {
+pub fn read_row<'a>(
+    columns: &[Column],
+    cells: impl Iterator<Item = &'a [u8]>,
+) -> Result<Option<Fields>, RowError> {
     let mut fields = Fields::default();
     let mut any = false;
     for (i, cell) in cells.enumerate() {
-        let header = || columns.get(i).map_or_else(|| format!("{}", i + 1), |c| c.header.clone());
+        let header = || {
+            columns
+                .get(i)
+                .map_or_else(|| format!("{}", i + 1), |c| c.header.clone())
+        };
         if cell.len() > CELL_MAX {
-            return refuse("cell_too_long", format!("The cell in column {} has {} bytes; at most {CELL_MAX} are taken.", header(), cell.len()));
+            return refuse(
+                "cell_too_long",
+                format!(
+                    "The cell in column {} has {} bytes; at most {CELL_MAX} are taken.",
+                    header(),
+                    cell.len()
+                ),
+            );
         }
         let Ok(cell) = std::str::from_utf8(cell) else {
-            return refuse("invalid_utf8", format!("The cell in column {} is not valid UTF-8.", header()));
+            return refuse(
+                "invalid_utf8",
+                format!("The cell in column {} is not valid UTF-8.", header()),
+            );
         };
         if cell.contains('\0') {
-            return refuse("nul_byte", format!("The cell in column {} holds a NUL byte.", header()));
+            return refuse(
+                "nul_byte",
+                format!("The cell in column {} holds a NUL byte.", header()),
+            );
         }
         let cell = cell.trim();
         if cell.is_empty() {
@@ -99,14 +142,24 @@ pub fn read_row<'a>(columns: &[Column], cells: impl Iterator<Item = &'a [u8]>) -
         }
         any = true;
         let Some(column) = columns.get(i) else {
-            return refuse("too_many_cells", format!("The row has more cells than the header has columns ({}).", columns.len()));
+            return refuse(
+                "too_many_cells",
+                format!(
+                    "The row has more cells than the header has columns ({}).",
+                    columns.len()
+                ),
+            );
         };
         if let Some(target) = &column.target {
             put(&mut fields, target, cell)?;
         }
     }
     if any && fields.keys().is_empty() {
-        return refuse("no_identity", "The row has neither an e-mail address nor a LinkedIn profile to know the lead by.".to_owned());
+        return refuse(
+            "no_identity",
+            "The row has neither an e-mail address nor a LinkedIn profile to know the lead by."
+                .to_owned(),
+        );
     }
     Ok(any.then_some(fields))
 }
@@ -115,7 +168,12 @@ fn put(fields: &mut Fields, target: &Target, cell: &str) -> Result<(), RowError>
     match target {
         Target::Field(Field::Email) => match address::normalize(cell) {
             Ok(email) => fields.set(Field::Email, email),
-            Err(e) => return refuse("invalid_email", format!("“{}” is not an e-mail address: {e}.", shorten(cell))),
+            Err(e) => {
+                return refuse(
+                    "invalid_email",
+                    format!("“{}” is not an e-mail address: {e}.", shorten(cell)),
+                );
+            }
         },
         Target::Field(field) => fields.set(*field, cell),
         Target::FullName => {
@@ -156,10 +214,24 @@ mod tests {
     #[test]
     fn doubled_and_empty_headers_keep_their_cells() {
         let columns = columns_of_header(&strings(&["email", "Email", "", "note", "Note"]));
-        let row = read(&columns, &[b"a@x.test", b"b@x.test", b"c", b"d", b"e"]).unwrap().unwrap();
+        let row = read(&columns, &[b"a@x.test", b"b@x.test", b"c", b"d", b"e"])
+            .unwrap()
+            .unwrap();
         assert_eq!(row.get(Field::Email), Some("a@x.test"));
-        let names: Vec<_> = row.data.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        assert_eq!(names, [("column_3", "c"), ("email_2", "b@x.test"), ("note", "d"), ("note_2", "e")]);
+        let names: Vec<_> = row
+            .data
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("column_3", "c"),
+                ("email_2", "b@x.test"),
+                ("note", "d"),
+                ("note_2", "e")
+            ]
+        );
     }
 
     #[test]
@@ -167,7 +239,12 @@ mod tests {
         let columns = columns_of_header(&strings(&["email", "company"]));
         assert!(read(&columns, &[b"a@x.test"]).is_ok());
         assert!(read(&columns, &[b"a@x.test", b"Acme", b"", b" "]).is_ok());
-        assert_eq!(read(&columns, &[b"a@x.test", b"Acme", b"Inc"]).unwrap_err().code, "too_many_cells");
+        assert_eq!(
+            read(&columns, &[b"a@x.test", b"Acme", b"Inc"])
+                .unwrap_err()
+                .code,
+            "too_many_cells"
+        );
         assert_eq!(read(&columns, &[b"", b" "]), Ok(None));
     }
 
@@ -190,6 +267,13 @@ mod tests {
     fn files_without_a_header_are_read_by_content() {
         let columns = columns_of_data(&strings(&["Ann", "a@x.test", "b@x.test"]));
         let targets: Vec<_> = columns.into_iter().filter_map(|c| c.target).collect();
-        assert_eq!(targets, [Target::Data("column_1".into()), Target::Field(Field::Email), Target::Data("column_3".into())]);
+        assert_eq!(
+            targets,
+            [
+                Target::Data("column_1".into()),
+                Target::Field(Field::Email),
+                Target::Data("column_3".into())
+            ]
+        );
     }
 }

@@ -23,10 +23,12 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
     environment.set_fuel(Some(100_000));
     environment.set_recursion_limit(50);
-    environment.add_filter("fallback", |value: Value, other: Value| match value.as_str().map(str::trim) {
-        Some("") => other,
-        None if value.is_undefined() || value.is_none() => other,
-        _ => value,
+    environment.add_filter("fallback", |value: Value, other: Value| {
+        match value.as_str().map(str::trim) {
+            Some("") => other,
+            None if value.is_undefined() || value.is_none() => other,
+            _ => value,
+        }
     });
     environment
 }
@@ -37,17 +39,32 @@ fn environment() -> Environment<'static> {
 /// A [`TemplateError`] that names the line or the unknown variable, and what is known.
 pub fn check(source: &str, custom: &BTreeSet<String>) -> Result<(), TemplateError> {
     if source.len() > TEMPLATE_MAX {
-        return Err(TemplateError(format!("The template has {} bytes; at most {TEMPLATE_MAX} are taken.", source.len())));
+        return Err(TemplateError(format!(
+            "The template has {} bytes; at most {TEMPLATE_MAX} are taken.",
+            source.len()
+        )));
     }
     let environment = environment();
     let template = environment.template_from_str(source).map_err(explain)?;
     let mut unknown: Vec<_> = template.undeclared_variables(false).into_iter().collect();
-    unknown.retain(|name| Field::from_name(name).is_none() && !EXTRA.contains(&name.as_str()) && !custom.contains(name) && name != "data");
+    unknown.retain(|name| {
+        Field::from_name(name).is_none()
+            && !EXTRA.contains(&name.as_str())
+            && !custom.contains(name)
+            && name != "data"
+    });
     unknown.sort();
     if let Some(name) = unknown.first() {
-        let known = Field::ALL.iter().map(|f| f.name()).chain(EXTRA).chain(custom.iter().map(String::as_str));
+        let known = Field::ALL
+            .iter()
+            .map(|f| f.name())
+            .chain(EXTRA)
+            .chain(custom.iter().map(String::as_str));
         let known: Vec<_> = known.collect();
-        return Err(TemplateError(format!("Unknown variable “{name}”. Known are: {}.", known.join(", "))));
+        return Err(TemplateError(format!(
+            "Unknown variable “{name}”. Known are: {}.",
+            known.join(", ")
+        )));
     }
     // Unknown filters and wrong arguments show only when the template runs.
     render(source, &Fields::default(), &BTreeMap::new()).map(|_| ())
@@ -57,18 +74,34 @@ pub fn check(source: &str, custom: &BTreeSet<String>) -> Result<(), TemplateErro
 ///
 /// # Errors
 /// A [`TemplateError`] with the line and the reason.
-pub fn render(source: &str, lead: &Fields, extra: &BTreeMap<&str, String>) -> Result<String, TemplateError> {
+pub fn render(
+    source: &str,
+    lead: &Fields,
+    extra: &BTreeMap<&str, String>,
+) -> Result<String, TemplateError> {
     let mut context: BTreeMap<&str, Value> = BTreeMap::new();
-    context.extend(lead.data.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str()))));
-    let built_in = Field::ALL.iter().filter_map(|f| lead.get(*f).map(|value| (f.name(), Value::from(value))));
+    context.extend(
+        lead.data
+            .iter()
+            .map(|(name, value)| (name.as_str(), Value::from(value.as_str()))),
+    );
+    let built_in = Field::ALL
+        .iter()
+        .filter_map(|f| lead.get(*f).map(|value| (f.name(), Value::from(value))));
     context.extend(built_in);
-    context.extend(extra.iter().map(|(name, value)| (*name, Value::from(value.as_str()))));
+    context.extend(
+        extra
+            .iter()
+            .map(|(name, value)| (*name, Value::from(value.as_str()))),
+    );
     context.insert("data", Value::from_serialize(&lead.data));
     environment().render_str(source, context).map_err(explain)
 }
 
 fn explain(error: minijinja::Error) -> TemplateError {
-    let reason = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let reason = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned);
     TemplateError(match error.line() {
         Some(line) => format!("Line {line}: {reason}."),
         None => format!("{reason}."),
@@ -89,17 +122,34 @@ mod tests {
     #[test]
     fn fields_fallbacks_and_conditions_render() {
         let text = "Hi {{first_name}} {{ company | fallback(\"friend\") }}{% if plan %}, {{ plan }}{% endif %}{{ data.plan }}";
-        assert_eq!(render(text, &ann(), &BTreeMap::new()).unwrap(), "Hi Ann friend, gold & <b>gold & <b>");
+        assert_eq!(
+            render(text, &ann(), &BTreeMap::new()).unwrap(),
+            "Hi Ann friend, gold & <b>gold & <b>"
+        );
     }
 
     #[test]
     fn unknown_variables_are_named_before_anything_is_sent() {
         let error = check("Hi {{ frist_name }}", &BTreeSet::new()).unwrap_err();
-        assert!(error.0.contains("frist_name") && error.0.contains("first_name"), "{error}");
+        assert!(
+            error.0.contains("frist_name") && error.0.contains("first_name"),
+            "{error}"
+        );
         assert!(check("Hi {{ frist_name | fallback('x') }}", &BTreeSet::new()).is_err());
         assert!(check("{{ plan }}", &BTreeSet::from(["plan".to_owned()])).is_ok());
-        assert!(check("Hi {{ first_name", &BTreeSet::new()).unwrap_err().0.contains("Line 1"));
+        assert!(
+            check("Hi {{ first_name", &BTreeSet::new())
+                .unwrap_err()
+                .0
+                .contains("Line 1")
+        );
         assert!(check("{{ first_name | nonsense }}", &BTreeSet::new()).is_err());
-        assert!(check("{% for x in range(100000) %}{% for y in range(100000) %}x{% endfor %}{% endfor %}", &BTreeSet::new()).is_err());
+        assert!(
+            check(
+                "{% for x in range(100000) %}{% for y in range(100000) %}x{% endfor %}{% endfor %}",
+                &BTreeSet::new()
+            )
+            .is_err()
+        );
     }
 }

@@ -27,7 +27,10 @@ async fn read() -> Config {
     Config {
         public_url: text("public_url").await.trim_end_matches('/').to_owned(),
         master_url: text("master_url").await.trim_end_matches('/').to_owned(),
-        master_api_url: text("master_api_url").await.trim_end_matches('/').to_owned(),
+        master_api_url: text("master_api_url")
+            .await
+            .trim_end_matches('/')
+            .to_owned(),
         slave_url: text("slave_url").await.trim_end_matches('/').to_owned(),
         node_secret: text("node_secret").await,
         worker_token: text("worker_token").await,

@@ -24,8 +24,15 @@ impl http_body::Body for Pieces {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.next().map(|piece| Ok(Frame::data(Bytes::from(piece)))))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(
+            self.0
+                .next()
+                .map(|piece| Ok(Frame::data(Bytes::from(piece)))),
+        )
     }
 }
 
@@ -50,9 +57,13 @@ pub async fn collect(body: IncomingRequestBody) -> Result<Vec<u8>, Problem> {
     match Limited::new(body, BODY_MAX).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
         Err(e) if e.is::<http_body_util::LengthLimitError>() => {
-            Err(Problem::new(413, "The body is too large").detail(format!("This call takes at most {BODY_MAX} bytes. Nothing was kept.")))
+            Err(Problem::new(413, "The body is too large").detail(format!(
+                "This call takes at most {BODY_MAX} bytes. Nothing was kept."
+            )))
         }
-        Err(_) => Err(Problem::new(400, "The body broke off").detail("Nothing was kept. Send it again.")),
+        Err(_) => {
+            Err(Problem::new(400, "The body broke off").detail("Nothing was kept. Send it again."))
+        }
     }
 }
 

@@ -12,16 +12,28 @@ use crate::{Labels, now};
 /// # Errors
 /// When the slave's database does not answer.
 pub fn stage(stage: &dyn Stage) -> Result<String, String> {
-    let tick = Tick { stores: &Labels, clock: &now, token: web::context::random_text(12) };
+    let tick = Tick {
+        stores: &Labels,
+        clock: &now,
+        token: web::context::random_text(12),
+    };
     let summary = run::run(stage, &tick).map_err(|e| e.to_string())?;
     for (tenant, reason) in &summary.failures {
         eprintln!("{} of {tenant}: {reason}", stage.name());
     }
-    Ok(format!("{} steps in {} tenants, {} failures", summary.steps, summary.tenants, summary.failures.len()))
+    Ok(format!(
+        "{} steps in {} tenants, {} failures",
+        summary.steps,
+        summary.tenants,
+        summary.failures.len()
+    ))
 }
 
 /// Fires a tick by HTTP: for schedulers other than Spin's cron. The caller shows the secret of the nodes.
-pub async fn http(request: SpinRequest, work: impl FnOnce(&Config) -> Result<String, String>) -> SpinResponse {
+pub async fn http(
+    request: SpinRequest,
+    work: impl FnOnce(&Config) -> Result<String, String>,
+) -> SpinResponse {
     let config = crate::config::config().await;
     let (head, _) = head(request);
     if let Err(problem) = auth::require_secret(&head, &config.node_secret) {
@@ -31,7 +43,9 @@ pub async fn http(request: SpinRequest, work: impl FnOnce(&Config) -> Result<Str
         Ok(done) => Response::json(200, &serde_json::json!({"done": done})),
         Err(reason) => {
             eprintln!("tick: {reason}");
-            web::Problem::new(500, "The tick failed").detail(reason).into_response()
+            web::Problem::new(500, "The tick failed")
+                .detail(reason)
+                .into_response()
         }
     })
 }

@@ -38,17 +38,35 @@ const BATCH: i64 = 50;
 ///
 /// # Errors
 /// When the master's database fails.
-pub fn run(stores: &dyn Open, token: &str, clock: &dyn Fn() -> i64, put: &dyn Fn(&str, &Placement) -> Answer) -> Result<usize> {
+pub fn run(
+    stores: &dyn Open,
+    token: &str,
+    clock: &dyn Fn() -> i64,
+    put: &dyn Fn(&str, &Placement) -> Answer,
+) -> Result<usize> {
     let db = stores.open("master")?;
     migrate::migrate(&*db, migrate::MASTER)?;
     let now = clock();
     let due = subaccount::claim_due(&*db, token, now + LEASE, now, BATCH)?;
     for due in &due {
-        let answer = put(&due.id, &Placement { account_id: due.account_id.clone(), name: due.name.clone() });
+        let answer = put(
+            &due.id,
+            &Placement {
+                account_id: due.account_id.clone(),
+                name: due.name.clone(),
+            },
+        );
         let now = clock();
         match answer {
             Answer::Placed(base_url) => subaccount::activate(&*db, &due.id, token, &base_url, now)?,
-            Answer::Refused(reason) => subaccount::postpone(&*db, &due.id, token, &reason, now + backoff(due.attempt), now)?,
+            Answer::Refused(reason) => subaccount::postpone(
+                &*db,
+                &due.id,
+                token,
+                &reason,
+                now + backoff(due.attempt),
+                now,
+            )?,
         };
     }
     Ok(due.len())

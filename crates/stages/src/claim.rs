@@ -49,10 +49,15 @@ pub struct Taken {
 /// When the store fails; then nothing is leased.
 pub fn claim(db: &dyn Db, c: &Claim<'_>) -> Result<Taken> {
     let mut taken = Taken::default();
-    let profiles: Vec<Profile> = profile::list(db)?.into_iter().filter(|p| p.active).collect();
+    let profiles: Vec<Profile> = profile::list(db)?
+        .into_iter()
+        .filter(|p| p.active)
+        .collect();
     for profile in profiles {
         let room = c.max.saturating_sub(taken.tasks.len() as u32);
-        let Some(due) = request::next_planned_of(db, profile.id)? else { continue };
+        let Some(due) = request::next_planned_of(db, profile.id)? else {
+            continue;
+        };
         let next = match due > c.now || room == 0 {
             true => Some(due.max(c.now)),
             false => claim_for(db, c, &profile, room, &mut taken)?,
@@ -63,7 +68,13 @@ pub fn claim(db: &dyn Db, c: &Claim<'_>) -> Result<Taken> {
 }
 
 /// Leases for one profile; returns when it may take more.
-fn claim_for(db: &dyn Db, c: &Claim<'_>, profile: &Profile, room: u32, taken: &mut Taken) -> Result<Option<i64>> {
+fn claim_for(
+    db: &dyn Db,
+    c: &Claim<'_>,
+    profile: &Profile,
+    room: u32,
+    taken: &mut Taken,
+) -> Result<Option<i64>> {
     let usage = profile::usage(db, profile, c.now)?;
     let room = match allowance(&profile.quotas, &usage, c.now, room) {
         Allowance::Now(room) => room,
@@ -73,17 +84,29 @@ fn claim_for(db: &dyn Db, c: &Claim<'_>, profile: &Profile, room: u32, taken: &m
         let leased = request::claim(db, profile.id, c.token, c.lease_until, c.now, room)?;
         let ids: Vec<_> = leased.iter().map(|l| l.lead_id).collect();
         let leads = lead::fields_of(db, &ids)?;
-        let suppressed = suppression::among(db, leads.values().filter_map(|l| l.get(Field::Email)))?;
+        let suppressed =
+            suppression::among(db, leads.values().filter_map(|l| l.get(Field::Email)))?;
         let mut contents = HashMap::new();
         for request in &leased {
-            if let std::collections::hash_map::Entry::Vacant(entry) = contents.entry(request.content_id) {
+            if let std::collections::hash_map::Entry::Vacant(entry) =
+                contents.entry(request.content_id)
+            {
                 entry.insert(content::get(db, request.content_id)?);
             }
             let lead = leads.get(&request.lead_id);
-            let suppressed = lead.and_then(|l| l.get(Field::Email)).is_some_and(|e| suppressed.contains(e));
+            let suppressed = lead
+                .and_then(|l| l.get(Field::Email))
+                .is_some_and(|e| suppressed.contains(e));
             let written = match suppressed {
                 true => Err(("aborted", "The address is suppressed.".to_owned())),
-                false => write(db, c, profile, request, lead, contents[&request.content_id].as_ref())?,
+                false => write(
+                    db,
+                    c,
+                    profile,
+                    request,
+                    lead,
+                    contents[&request.content_id].as_ref(),
+                )?,
             };
             match written {
                 Ok(task) => taken.tasks.push(task),
@@ -113,16 +136,37 @@ fn write(
     content: Option<&Content>,
 ) -> Result<Written> {
     let Some((lead, to)) = lead.and_then(|l| Some((l, l.get(Field::Email)?))) else {
-        return Ok(Err(("failed", "The lead has no e-mail address.".to_owned())));
+        return Ok(Err((
+            "failed",
+            "The lead has no e-mail address.".to_owned(),
+        )));
     };
-    let Some(content) = content else { return Ok(Err(("failed", "The rule's text is gone.".to_owned()))) };
+    let Some(content) = content else {
+        return Ok(Err(("failed", "The rule's text is gone.".to_owned())));
+    };
     let unsubscribe = format!("{}/u/{}", c.base_url, (c.sign)(request.lead_id));
-    let extra = BTreeMap::from([("unsubscribe_url", unsubscribe.clone()), ("sender_name", sender_name(profile))]);
+    let extra = BTreeMap::from([
+        ("unsubscribe_url", unsubscribe.clone()),
+        ("sender_name", sender_name(profile)),
+    ]);
     let render = |template: &str| template::render(template, lead, &extra);
     let (subject, body) = match (render(&content.subject), render(&content.body)) {
-        (Ok(subject), Ok(body)) => (subject.split_whitespace().collect::<Vec<_>>().join(" "), body),
-        (Err(e), _) => return Ok(Err(("failed", format!("The subject could not be written. {e}")))),
-        (_, Err(e)) => return Ok(Err(("failed", format!("The text could not be written. {e}")))),
+        (Ok(subject), Ok(body)) => (
+            subject.split_whitespace().collect::<Vec<_>>().join(" "),
+            body,
+        ),
+        (Err(e), _) => {
+            return Ok(Err((
+                "failed",
+                format!("The subject could not be written. {e}"),
+            )));
+        }
+        (_, Err(e)) => {
+            return Ok(Err((
+                "failed",
+                format!("The text could not be written. {e}"),
+            )));
+        }
     };
     let host = sender_domain(profile);
     let message = Message {
@@ -133,17 +177,35 @@ fn write(
         sent_at: None,
         detail: None,
     };
-    message::insert(db, request.id, Some(request.lead_id), profile.id, &message, c.now)?;
+    message::insert(
+        db,
+        request.id,
+        Some(request.lead_id),
+        profile.id,
+        &message,
+        c.now,
+    )?;
     // A later attempt sends what the first wrote, whatever the lead or the rule says by now.
     let kept = message::of_request(db, request.id)?.unwrap_or(message);
     Ok(Ok(task(c, profile, request, lead, kept, &unsubscribe)))
 }
 
-fn task(c: &Claim<'_>, profile: &Profile, request: &Leased, lead: &Fields, m: Message, unsubscribe: &str) -> Task {
+fn task(
+    c: &Claim<'_>,
+    profile: &Profile,
+    request: &Leased,
+    lead: &Fields,
+    m: Message,
+    unsubscribe: &str,
+) -> Task {
     let names = [Field::FirstName, Field::LastName].map(|f| lead.get(f));
     let to_name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
     Task {
-        lease: Lease { subaccount: c.subaccount.to_owned(), id: request.id, lease_token: c.token.to_owned() },
+        lease: Lease {
+            subaccount: c.subaccount.to_owned(),
+            id: request.id,
+            lease_token: c.token.to_owned(),
+        },
         profile_id: profile.id,
         attempt: request.attempt,
         lease_until: c.lease_until,
@@ -158,7 +220,10 @@ fn task(c: &Claim<'_>, profile: &Profile, request: &Leased, lead: &Fields, m: Me
                 html: None,
                 headers: vec![
                     ("List-Unsubscribe".to_owned(), format!("<{unsubscribe}>")),
-                    ("List-Unsubscribe-Post".to_owned(), "List-Unsubscribe=One-Click".to_owned()),
+                    (
+                        "List-Unsubscribe-Post".to_owned(),
+                        "List-Unsubscribe=One-Click".to_owned(),
+                    ),
                 ],
             },
         },
@@ -166,7 +231,14 @@ fn task(c: &Claim<'_>, profile: &Profile, request: &Leased, lead: &Fields, m: Me
 }
 
 /// Ends a request that was just leased and will not be sent.
-fn refuse(db: &dyn Db, c: &Claim<'_>, profile: &Profile, request: &Leased, status: &str, reason: &str) -> Result<()> {
+fn refuse(
+    db: &dyn Db,
+    c: &Claim<'_>,
+    profile: &Profile,
+    request: &Leased,
+    status: &str,
+    reason: &str,
+) -> Result<()> {
     request::end(db, request.id, c.token, status, Some(reason), c.now, None)?;
     event::insert(
         db,
@@ -191,10 +263,20 @@ fn from(profile: &Profile) -> String {
 /// The name in a profile's `From`, as templates write it; empty when it has none.
 pub fn sender_name(profile: &Profile) -> String {
     let from = from(profile);
-    from.split('<').next().unwrap_or_default().trim().trim_matches('"').to_owned()
+    from.split('<')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .trim_matches('"')
+        .to_owned()
 }
 
 fn sender_domain(profile: &Profile) -> String {
     let address = domain::address::of_mailbox(&from(profile)).unwrap_or_default();
-    address.rsplit('@').next().filter(|d| !d.is_empty()).unwrap_or("localhost").to_owned()
+    address
+        .rsplit('@')
+        .next()
+        .filter(|d| !d.is_empty())
+        .unwrap_or("localhost")
+        .to_owned()
 }

@@ -24,7 +24,9 @@ impl Stage for Merge {
 
     fn step(&self, db: &dyn Db, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
         let ready = |i: &Import| i.status == "importing";
-        let Some(import) = import::open(db, 100)?.into_iter().find(ready) else { return Ok(false) };
+        let Some(import) = import::open(db, 100)?.into_iter().find(ready) else {
+            return Ok(false);
+        };
         promise()?;
         if import::finish(db, import.id, now)? {
             return Ok(true);
@@ -35,15 +37,27 @@ impl Stage for Merge {
 
     fn next(&self, db: &dyn Db, now: i64) -> Result<Option<i64>> {
         // What is still being read wakes this stage itself when it is done.
-        Ok(import::open(db, 100)?.iter().any(|i| i.status == "importing").then_some(now))
+        Ok(import::open(db, 100)?
+            .iter()
+            .any(|i| i.status == "importing")
+            .then_some(now))
     }
 }
 
 fn merge_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
     let waiting = import::rows(db, import.id, import.merged, ROWS)?;
-    let Some(last) = waiting.last().map(|r| r.no) else { return Ok(()) };
-    let empty: Vec<_> = waiting.iter().filter(|r| r.empty).map(|r| (r.no, Verdict::Skipped("empty_row"))).collect();
-    let rows: Vec<_> = waiting.into_iter().filter_map(|r| Some((r.no, r.fields?))).collect();
+    let Some(last) = waiting.last().map(|r| r.no) else {
+        return Ok(());
+    };
+    let empty: Vec<_> = waiting
+        .iter()
+        .filter(|r| r.empty)
+        .map(|r| (r.no, Verdict::Skipped("empty_row")))
+        .collect();
+    let rows: Vec<_> = waiting
+        .into_iter()
+        .filter_map(|r| Some((r.no, r.fields?)))
+        .collect();
     let known = lead::known_for(db, &rows)?;
     let mut changes = merge(rows, known, lead::next_id(db)?);
     changes.verdicts.extend(empty);
@@ -53,7 +67,16 @@ fn merge_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
         None => Vec::new(),
     };
     let source = format!("import:{}", import.id);
-    lead::apply(db, &changes, Source { name: &source, import_id: Some(import.id), tag_ids: &tags }, now)?;
+    lead::apply(
+        db,
+        &changes,
+        Source {
+            name: &source,
+            import_id: Some(import.id),
+            tag_ids: &tags,
+        },
+        now,
+    )?;
     import::settle_rows(db, import.id, &changes.verdicts)
 }
 

@@ -47,7 +47,9 @@ impl Stage for Ingest {
     }
 
     fn next(&self, db: &dyn Db, now: i64) -> Result<Option<i64>> {
-        let waiting = import::open(db, 100)?.iter().any(|i| i.status != "importing");
+        let waiting = import::open(db, 100)?
+            .iter()
+            .any(|i| i.status != "importing");
         Ok(waiting.then_some(now + 1_000))
     }
 }
@@ -59,7 +61,12 @@ fn fail(db: &dyn Db, import: &Import, reason: &str, now: i64) -> Result<bool> {
 /// Nothing to read yet: waits, unless nothing will ever come.
 fn wait(db: &dyn Db, import: &Import, now: i64) -> Result<bool> {
     if !import.upload_done && import.touched_at < now - ABANDONED {
-        return fail(db, import, "The upload broke off, and nothing of it was imported. Upload the file again.", now);
+        return fail(
+            db,
+            import,
+            "The upload broke off, and nothing of it was imported. Upload the file again.",
+            now,
+        );
     }
     Ok(false)
 }
@@ -81,17 +88,28 @@ fn describe(db: &dyn Db, import: &Import, now: i64) -> Result<bool> {
     let dialect = dialect::sniff(&text, whole);
     let mut first = Vec::new();
     record::split(&text, dialect.delimiter, whole, |r| {
-        first = r.cells().map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+        first = r
+            .cells()
+            .map(|c| String::from_utf8_lossy(c).into_owned())
+            .collect();
         false
     });
     if first.is_empty() && !import.upload_done {
         return wait(db, import, now);
     }
     if first.is_empty() && !whole {
-        return fail(db, import, "The first line of the file is too long to be a header or a row.", now);
+        return fail(
+            db,
+            import,
+            "The first line of the file is too long to be a header or a row.",
+            now,
+        );
     }
     if first.len() > COLUMNS_MAX {
-        let reason = format!("The file has {} columns; at most {COLUMNS_MAX} are taken.", first.len());
+        let reason = format!(
+            "The file has {} columns; at most {COLUMNS_MAX} are taken.",
+            first.len()
+        );
         return fail(db, import, &reason, now);
     }
     let columns = match dialect.has_header {
@@ -104,12 +122,24 @@ fn describe(db: &dyn Db, import: &Import, now: i64) -> Result<bool> {
         _ => None,
     });
     lead::ensure_custom_fields(db, custom, now)?;
-    import::describe(db, import.id, charset.name(), &delimiter, dialect.has_header, &columns)?;
+    import::describe(
+        db,
+        import.id,
+        charset.name(),
+        &delimiter,
+        dialect.has_header,
+        &columns,
+    )?;
     Ok(true)
 }
 
 /// Reads on from the checkpoint.
-fn read(db: &dyn Db, import: &Import, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
+fn read(
+    db: &dyn Db,
+    import: &Import,
+    now: i64,
+    promise: &mut dyn FnMut() -> Result<()>,
+) -> Result<bool> {
     for limit in [CHUNKS, CHUNKS_MAX] {
         let chunks = import::chunks(db, import.id, import.at.chunk, limit)?;
         let all = (chunks.len() as i64) < limit;
@@ -134,7 +164,10 @@ fn read(db: &dyn Db, import: &Import, now: i64, promise: &mut dyn FnMut() -> Res
             return wait(db, import, now);
         }
     }
-    let reason = format!("The quoted cell that begins on line {} never ends: a quotation mark is missing.", import.at.line);
+    let reason = format!(
+        "The quoted cell that begins on line {} never ends: a quotation mark is missing.",
+        import.at.line
+    );
     fail(db, import, &reason, now)
 }
 
@@ -164,11 +197,19 @@ impl Window {
             std::borrow::Cow::Borrowed(_) => bytes,
             std::borrow::Cow::Owned(text) => text,
         };
-        Window { charset, text, last }
+        Window {
+            charset,
+            text,
+            last,
+        }
     }
 
     fn rows(&self, import: &Import) -> (Vec<NewRow>, Consumed) {
-        let delimiter = import.delimiter.as_ref().and_then(|d| d.bytes().next()).unwrap_or(b',');
+        let delimiter = import
+            .delimiter
+            .as_ref()
+            .and_then(|d| d.bytes().next())
+            .unwrap_or(b',');
         let at_start = import.at.chunk == 0 && import.at.offset == 0;
         let mut header = at_start && import.has_header == Some(true);
         let mut rows = Vec::new();
@@ -188,7 +229,12 @@ impl Window {
     }
 
     /// Where in the chunks the consumed text ends.
-    fn checkpoint(&self, import: &Import, chunks: &[(i64, Vec<u8>)], consumed: Consumed) -> Checkpoint {
+    fn checkpoint(
+        &self,
+        import: &Import,
+        chunks: &[(i64, Vec<u8>)],
+        consumed: Consumed,
+    ) -> Checkpoint {
         let used = record::encoded_len(&self.text[..consumed.bytes], self.charset);
         let mut offset = import.at.offset as usize + used;
         let mut chunk = import.at.chunk;
@@ -201,6 +247,10 @@ impl Window {
             offset -= bytes.len();
             chunk = no + 1;
         }
-        Checkpoint { chunk, offset: offset as i64, line: import.at.line + consumed.lines as i64 }
+        Checkpoint {
+            chunk,
+            offset: offset as i64,
+            line: import.at.line + consumed.lines as i64,
+        }
     }
 }

@@ -48,14 +48,26 @@ impl Stage for Plan {
 
 /// Spreads due requests over the profiles that can send them: each goes to the one with the least waiting.
 fn assign(db: &dyn Db, now: i64) -> Result<bool> {
-    let senders: Vec<Profile> = profile::list(db)?.into_iter().filter(|p| p.active).collect();
+    let senders: Vec<Profile> = profile::list(db)?
+        .into_iter()
+        .filter(|p| p.active)
+        .collect();
     if senders.is_empty() {
-        request::hold_unplanned(db, "No active profile can send e-mail. Add one under Profiles.", now)?;
+        request::hold_unplanned(
+            db,
+            "No active profile can send e-mail. Add one under Profiles.",
+            now,
+        )?;
         return Ok(false);
     }
     let ids = request::unplanned(db, now, REQUESTS)?;
     let waiting = profile::pending(db)?;
-    let load = |id: i64| waiting.iter().find(|(p, _)| *p == id).map_or(0, |(_, n)| *n);
+    let load = |id: i64| {
+        waiting
+            .iter()
+            .find(|(p, _)| *p == id)
+            .map_or(0, |(_, n)| *n)
+    };
     let mut loads: Vec<(i64, i64)> = senders.iter().map(|p| (load(p.id), p.id)).collect();
     for (profile_id, ids) in spread(&ids, &mut loads) {
         request::assign(db, &ids, profile_id, now)?;
@@ -67,7 +79,9 @@ fn assign(db: &dyn Db, now: i64) -> Result<bool> {
 fn spread(ids: &[i64], loads: &mut [(i64, i64)]) -> Vec<(i64, Vec<i64>)> {
     let mut dealt: Vec<(i64, Vec<i64>)> = loads.iter().map(|(_, id)| (*id, Vec::new())).collect();
     for id in ids {
-        let Some(at) = (0..loads.len()).min_by_key(|i| loads[*i].0) else { break };
+        let Some(at) = (0..loads.len()).min_by_key(|i| loads[*i].0) else {
+            break;
+        };
         loads[at].0 += 1;
         dealt[at].1.push(*id);
     }
@@ -101,6 +115,9 @@ mod tests {
     #[test]
     fn the_least_loaded_profile_gets_the_next_request() {
         let mut loads = vec![(3, 10), (0, 20)];
-        assert_eq!(spread(&[1, 2, 3, 4, 5], &mut loads), [(10, vec![4]), (20, vec![1, 2, 3, 5])]);
+        assert_eq!(
+            spread(&[1, 2, 3, 4, 5], &mut loads),
+            [(10, vec![4]), (20, vec![1, 2, 3, 5])]
+        );
     }
 }

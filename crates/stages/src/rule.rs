@@ -22,7 +22,10 @@ impl Stage for Rule {
     fn step(&self, db: &dyn Db, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
         let last = event::last_id(db)?;
         let mut worked = false;
-        for rule in rule::list(db)?.iter().filter(|r| r.active && r.cursor < last) {
+        for rule in rule::list(db)?
+            .iter()
+            .filter(|r| r.active && r.cursor < last)
+        {
             rule::evaluate(db, rule, last.min(rule.cursor + EVENTS))?;
             worked = true;
         }

@@ -59,7 +59,14 @@ pub fn run(stage: &dyn Stage, tick: &Tick<'_>) -> Result<Summary> {
     let end = (tick.clock)() + BUDGET;
     loop {
         let now = (tick.clock)();
-        let due = work::lease(&*control, stage.name(), &tick.token, now + LEASE, now, TENANTS)?;
+        let due = work::lease(
+            &*control,
+            stage.name(),
+            &tick.token,
+            now + LEASE,
+            now,
+            TENANTS,
+        )?;
         if due.is_empty() {
             return Ok(summary);
         }
@@ -67,12 +74,21 @@ pub fn run(stage: &dyn Stage, tick: &Tick<'_>) -> Result<Summary> {
             let next = match run_tenant(stage, tick, &*control, &due, &mut summary) {
                 Ok(next) => next,
                 Err(e) => {
-                    summary.failures.push((due.tenant_id.clone(), e.to_string()));
+                    summary
+                        .failures
+                        .push((due.tenant_id.clone(), e.to_string()));
                     Some((tick.clock)() + 5_000)
                 }
             };
             summary.tenants += 1;
-            work::release(&*control, &due, stage.name(), &tick.token, next, (tick.clock)())?;
+            work::release(
+                &*control,
+                &due,
+                stage.name(),
+                &tick.token,
+                next,
+                (tick.clock)(),
+            )?;
         }
         if (tick.clock)() >= end {
             return Ok(summary);
@@ -80,14 +96,25 @@ pub fn run(stage: &dyn Stage, tick: &Tick<'_>) -> Result<Summary> {
     }
 }
 
-fn run_tenant(stage: &dyn Stage, tick: &Tick<'_>, control: &dyn Db, due: &Due, summary: &mut Summary) -> Result<Option<i64>> {
-    let Some(tenant) = tenant::get(control, &due.tenant_id)? else { return Ok(None) };
+fn run_tenant(
+    stage: &dyn Stage,
+    tick: &Tick<'_>,
+    control: &dyn Db,
+    due: &Due,
+    summary: &mut Summary,
+) -> Result<Option<i64>> {
+    let Some(tenant) = tenant::get(control, &due.tenant_id)? else {
+        return Ok(None);
+    };
     let db = tenant::open(tick.stores, control, &tenant)?;
     let end = (tick.clock)() + TENANT_BUDGET;
     let mut promised = false;
     let wake = || -> Result<()> {
         let now = (tick.clock)();
-        stage.wakes().iter().try_for_each(|other| work::mark(control, &tenant.id, other, now, now))
+        stage
+            .wakes()
+            .iter()
+            .try_for_each(|other| work::mark(control, &tenant.id, other, now, now))
     };
     loop {
         let mut promise = || {
@@ -110,7 +137,11 @@ fn run_tenant(stage: &dyn Stage, tick: &Tick<'_>, control: &dyn Db, due: &Due, s
                 // Once more, now that the work is there to be found.
                 wake()?;
             }
-            return if worked { Ok(Some(now)) } else { stage.next(&*db, now) };
+            return if worked {
+                Ok(Some(now))
+            } else {
+                stage.next(&*db, now)
+            };
         }
     }
 }

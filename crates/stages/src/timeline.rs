@@ -16,7 +16,12 @@ impl Stage for Timeline {
         &[]
     }
 
-    fn step(&self, db: &dyn Db, _now: i64, _promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
+    fn step(
+        &self,
+        db: &dyn Db,
+        _now: i64,
+        _promise: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<bool> {
         timeline::roll_up(db)
     }
 

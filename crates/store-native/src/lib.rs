@@ -27,10 +27,19 @@ impl Sqlite {
     }
 
     fn prepare(connection: rusqlite::Connection) -> Result<Self> {
-        connection.busy_timeout(Duration::from_secs(5)).map_err(error)?;
+        connection
+            .busy_timeout(Duration::from_secs(5))
+            .map_err(error)?;
         connection.set_prepared_statement_cache_capacity(128);
-        for pragma in ["pragma foreign_keys = on", "pragma journal_mode = wal", "pragma synchronous = normal"] {
-            connection.query_row(pragma, [], |_| Ok(())).or_else(none_is_fine).map_err(error)?;
+        for pragma in [
+            "pragma foreign_keys = on",
+            "pragma journal_mode = wal",
+            "pragma synchronous = normal",
+        ] {
+            connection
+                .query_row(pragma, [], |_| Ok(()))
+                .or_else(none_is_fine)
+                .map_err(error)?;
         }
         Ok(Sqlite(connection))
     }
@@ -73,10 +82,14 @@ impl Db for Sqlite {
     fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
         let mut statement = self.0.prepare_cached(sql).map_err(error)?;
         let columns = statement.column_count();
-        let mut rows = statement.query(rusqlite::params_from_iter(params.iter().map(Param))).map_err(error)?;
+        let mut rows = statement
+            .query(rusqlite::params_from_iter(params.iter().map(Param)))
+            .map_err(error)?;
         let mut all = Vec::new();
         while let Some(row) = rows.next().map_err(error)? {
-            let values = (0..columns).map(|i| row.get_ref(i).map(value)).collect::<rusqlite::Result<_>>();
+            let values = (0..columns)
+                .map(|i| row.get_ref(i).map(value))
+                .collect::<rusqlite::Result<_>>();
             all.push(Row(values.map_err(error)?));
         }
         Ok(all)
@@ -86,7 +99,11 @@ impl Db for Sqlite {
         let before = self.0.total_changes();
         self.query(sql, params)?;
         // Like the host's `changes`, but without what an earlier statement changed.
-        Ok(if self.0.total_changes() == before { 0 } else { self.0.changes() })
+        Ok(if self.0.total_changes() == before {
+            0
+        } else {
+            self.0.changes()
+        })
     }
 }
 

@@ -14,9 +14,9 @@ impl Sqlite {
     /// When the manifest does not give this label to the component.
     pub fn open(label: &str) -> Result<Self> {
         Connection::open(label).map(Sqlite).map_err(|e| match e {
-            wit::Error::NoSuchDatabase | wit::Error::AccessDenied => {
-                Error::Other(format!("there is no database “{label}” for this component: list it in the manifest"))
-            }
+            wit::Error::NoSuchDatabase | wit::Error::AccessDenied => Error::Other(format!(
+                "there is no database “{label}” for this component: list it in the manifest"
+            )),
             e => error(e),
         })
     }

@@ -22,7 +22,15 @@ pub struct ApiKey {
 
 /// Keeps a new key's hash.
 pub fn insert(db: &dyn Db, who: &Identity, key: &ApiKey, key_hash: &str) -> Result<()> {
-    let params = params![&key.id, &who.account_id, &who.user_id, &key.name, &key.prefix, key_hash, key.created_at];
+    let params = params![
+        &key.id,
+        &who.account_id,
+        &who.user_id,
+        &key.name,
+        &key.prefix,
+        key_hash,
+        key.created_at
+    ];
     db.execute(sql::INSERT, params).map(|_| ())
 }
 

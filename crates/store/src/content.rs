@@ -17,11 +17,23 @@ pub struct Content {
 
 /// Keeps what an action writes and returns its id.
 pub fn insert(db: &dyn Db, action: &Action, now: i64) -> Result<i64> {
-    let Action::NewOutreach { outreach_type: _, subject, body } = action;
-    Ok(one(db, sql::INSERT_CONTENT, params!["email", subject, body, now])?.map_or(0, |r| r.int(0)))
+    let Action::NewOutreach {
+        outreach_type: _,
+        subject,
+        body,
+    } = action;
+    Ok(one(
+        db,
+        sql::INSERT_CONTENT,
+        params!["email", subject, body, now],
+    )?
+    .map_or(0, |r| r.int(0)))
 }
 
 /// Templates by id.
 pub fn get(db: &dyn Db, id: i64) -> Result<Option<Content>> {
-    Ok(one(db, sql::CONTENT, params![id])?.map(|mut r| Content { subject: r.text(0), body: r.text(1) }))
+    Ok(one(db, sql::CONTENT, params![id])?.map(|mut r| Content {
+        subject: r.text(0),
+        body: r.text(1),
+    }))
 }

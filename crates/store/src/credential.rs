@@ -16,10 +16,15 @@ pub fn get(db: &dyn Db, token_hash: &str, now: i64) -> Result<Option<Identity>> 
 /// Remembers the master's answer.
 pub fn put(db: &dyn Db, token_hash: &str, who: &Identity, now: i64) -> Result<()> {
     db.execute(sql::DELETE_OLD, params![now - 60 * HOLDS])?;
-    db.execute(sql::PUT, params![token_hash, &who.account_id, &who.user_id, &who.email, now]).map(|_| ())
+    db.execute(
+        sql::PUT,
+        params![token_hash, &who.account_id, &who.user_id, &who.email, now],
+    )
+    .map(|_| ())
 }
 
 /// A worker said that it is there.
 pub fn register_worker(db: &dyn Db, name: &str, version: &str, now: i64) -> Result<()> {
-    db.execute(sql::REGISTER_WORKER, params![name, version, now]).map(|_| ())
+    db.execute(sql::REGISTER_WORKER, params![name, version, now])
+        .map(|_| ())
 }

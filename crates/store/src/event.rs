@@ -32,7 +32,17 @@ pub struct Event {
 /// Appends one event.
 pub fn insert(db: &dyn Db, e: &Event) -> Result<()> {
     let data = e.data.as_ref();
-    let params = params![e.at, &e.kind, e.lead_id, e.tag_id, e.import_id, e.rule_id, e.profile_id, e.request_id, data];
+    let params = params![
+        e.at,
+        &e.kind,
+        e.lead_id,
+        e.tag_id,
+        e.import_id,
+        e.rule_id,
+        e.profile_id,
+        e.request_id,
+        data
+    ];
     db.execute(sql::INSERT, params).map(|_| ())
 }
 

@@ -17,7 +17,10 @@ pub struct Compiled {
 
 /// Compiles a filter; the first parameter is `?{first}`.
 pub fn compile(filter: &Filter, first: usize) -> Compiled {
-    let mut compiled = Compiled { sql: String::new(), params: Vec::new() };
+    let mut compiled = Compiled {
+        sql: String::new(),
+        params: Vec::new(),
+    };
     push(filter, first, &mut compiled);
     compiled
 }
@@ -64,7 +67,11 @@ fn push_comparison(c: &Comparison, first: usize, out: &mut Compiled) {
     let column = match Field::from_name(&c.name) {
         Some(field) => format!("lower(coalesce(l.{}, ''))", field.name()),
         None => {
-            let path = param(out, first, format!("$.\"{}\"", c.name.replace(['"', '\\'], "")));
+            let path = param(
+                out,
+                first,
+                format!("$.\"{}\"", c.name.replace(['"', '\\'], "")),
+            );
             format!("lower(coalesce(json_extract(l.data, {path}), ''))")
         }
     };
@@ -88,11 +95,23 @@ mod tests {
     fn what_people_type_is_never_sql() {
         let filter = Filter::And(vec![
             Filter::Tag("Hot' or 1=1 --".into()),
-            Filter::Not(Box::new(Filter::Field(Comparison { name: "x\"') --".into(), op: Op::Eq, value: "'; drop".into() }))),
-            Filter::Field(Comparison { name: "country".into(), op: Op::IsSet, value: String::new() }),
+            Filter::Not(Box::new(Filter::Field(Comparison {
+                name: "x\"') --".into(),
+                op: Op::Eq,
+                value: "'; drop".into(),
+            }))),
+            Filter::Field(Comparison {
+                name: "country".into(),
+                op: Op::IsSet,
+                value: String::new(),
+            }),
         ]);
         let compiled = compile(&filter, 5);
-        assert!(!compiled.sql.contains("drop") && !compiled.sql.contains("1=1") && !compiled.sql.contains("--"));
+        assert!(
+            !compiled.sql.contains("drop")
+                && !compiled.sql.contains("1=1")
+                && !compiled.sql.contains("--")
+        );
         assert_eq!(compiled.params.len(), 3);
         assert!(compiled.sql.contains("?5") && compiled.sql.contains("?7"));
         assert_eq!(compile(&Filter::And(vec![]), 1).sql, "1");

@@ -81,7 +81,11 @@ fn from_row(mut r: Row) -> Import {
         columns: serde_json::from_str(&r.text(8)).unwrap_or_default(),
         bytes_received: r.int(9),
         upload_done: r.flag(10),
-        at: Checkpoint { chunk: r.int(11), offset: r.int(12), line: r.int(13) },
+        at: Checkpoint {
+            chunk: r.int(11),
+            offset: r.int(12),
+            line: r.int(13),
+        },
         total: r.int(14),
         merged: r.int(15),
         created: r.int(16),
@@ -107,12 +111,20 @@ pub fn get(db: &dyn Db, id: i64) -> Result<Option<Import>> {
 
 /// The newest imports.
 pub fn list(db: &dyn Db, limit: i64) -> Result<Vec<Import>> {
-    Ok(db.query(sql::LIST, params![limit])?.into_iter().map(from_row).collect())
+    Ok(db
+        .query(sql::LIST, params![limit])?
+        .into_iter()
+        .map(from_row)
+        .collect())
 }
 
 /// Imports that are not finished, oldest first.
 pub fn open(db: &dyn Db, limit: i64) -> Result<Vec<Import>> {
-    Ok(db.query(sql::OPEN, params![limit])?.into_iter().map(from_row).collect())
+    Ok(db
+        .query(sql::OPEN, params![limit])?
+        .into_iter()
+        .map(from_row)
+        .collect())
 }
 
 /// Keeps the next piece of an upload. False when the import has ended meanwhile (the file was refused).
@@ -139,13 +151,28 @@ pub fn end_upload(db: &dyn Db, id: i64, now: i64) -> Result<()> {
 
 /// Chunks from a number on: (number, bytes).
 pub fn chunks(db: &dyn Db, id: i64, from: i64, limit: i64) -> Result<Vec<(i64, Vec<u8>)>> {
-    Ok(db.query(sql::CHUNKS, params![id, from, limit])?.into_iter().map(|mut r| (r.int(0), r.bytes(1))).collect())
+    Ok(db
+        .query(sql::CHUNKS, params![id, from, limit])?
+        .into_iter()
+        .map(|mut r| (r.int(0), r.bytes(1)))
+        .collect())
 }
 
 /// Notes how the file is written. From then on it is being ingested.
-pub fn describe(db: &dyn Db, id: i64, encoding: &str, delimiter: &str, has_header: bool, columns: &[Column]) -> Result<()> {
+pub fn describe(
+    db: &dyn Db,
+    id: i64,
+    encoding: &str,
+    delimiter: &str,
+    has_header: bool,
+    columns: &[Column],
+) -> Result<()> {
     let columns = serde_json::to_string(columns).unwrap_or_default();
-    db.execute(sql::DESCRIBE, params![id, encoding, delimiter, has_header, columns]).map(|_| ())
+    db.execute(
+        sql::DESCRIBE,
+        params![id, encoding, delimiter, has_header, columns],
+    )
+    .map(|_| ())
 }
 
 /// A row as it was read.
@@ -178,16 +205,32 @@ pub struct Batch {
 pub fn add_rows(db: &dyn Db, id: i64, batch: Batch) -> Result<()> {
     let failed = batch.rows.iter().filter(|r| r.read.is_err()).count() as i64;
     let count = batch.rows.len() as i64;
-    let values: Vec<Value> = batch.rows.into_iter().flat_map(|row| row_params(id, row)).collect();
+    let values: Vec<Value> = batch
+        .rows
+        .into_iter()
+        .flat_map(|row| row_params(id, row))
+        .collect();
     let (from, to) = (batch.from, batch.to);
     crate::transaction(db, || {
-        let cursor = params![id, from.chunk, from.offset, to.chunk, to.offset, to.line, count, failed, batch.encoding];
+        let cursor = params![
+            id,
+            from.chunk,
+            from.offset,
+            to.chunk,
+            to.offset,
+            to.line,
+            count,
+            failed,
+            batch.encoding
+        ];
         if db.execute(sql::ADVANCE_INGEST, cursor)? == 0 {
             return Err(Error::Stale);
         }
-        let head = "insert into import_row (import_id, no, line, raw, fields, status, error_code, error)";
+        let head =
+            "insert into import_row (import_id, no, line, raw, fields, status, error_code, error)";
         insert_many(db, head, 8, "", values)?;
-        db.execute(sql::DELETE_CHUNKS, params![id, to.chunk]).map(|_| ())
+        db.execute(sql::DELETE_CHUNKS, params![id, to.chunk])
+            .map(|_| ())
     })
 }
 
@@ -197,14 +240,28 @@ fn row_params(import_id: i64, row: NewRow) -> [Value; 8] {
         Ok(None) => (None, "empty", None, None),
         Err(e) => (None, "failed", Some(e.code), Some(e.message)),
     };
-    let raw = if status == "empty" { Value::Null } else { row.raw.into() };
-    [import_id.into(), row.no.into(), row.line.into(), raw, fields.into(), status.into(), code.into(), error.into()]
+    let raw = if status == "empty" {
+        Value::Null
+    } else {
+        row.raw.into()
+    };
+    [
+        import_id.into(),
+        row.no.into(),
+        row.line.into(),
+        raw,
+        fields.into(),
+        status.into(),
+        code.into(),
+        error.into(),
+    ]
 }
 
 /// All rows are read; they are still to be merged.
 pub fn begin_importing(db: &dyn Db, id: i64) -> Result<()> {
     db.execute(sql::BEGIN_IMPORTING, params![id])?;
-    db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX]).map(|_| ())
+    db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX])
+        .map(|_| ())
 }
 
 /// A row that waits to be merged.
@@ -222,10 +279,20 @@ pub struct Waiting {
 pub fn rows(db: &dyn Db, id: i64, after: i64, limit: i64) -> Result<Vec<Waiting>> {
     let waiting = |mut r: Row| {
         let (no, fields, status) = (r.int(0), r.opt_text(1), r.text(2));
-        let fields = fields.filter(|_| status == "pending").and_then(|f| serde_json::from_str(&f).ok());
-        Waiting { no, fields, empty: status == "empty" }
+        let fields = fields
+            .filter(|_| status == "pending")
+            .and_then(|f| serde_json::from_str(&f).ok());
+        Waiting {
+            no,
+            fields,
+            empty: status == "empty",
+        }
     };
-    Ok(db.query(sql::ROWS, params![id, after, limit])?.into_iter().map(waiting).collect())
+    Ok(db
+        .query(sql::ROWS, params![id, after, limit])?
+        .into_iter()
+        .map(waiting)
+        .collect())
 }
 
 /// How many rows ended how.
@@ -248,7 +315,16 @@ pub struct Counts {
 /// # Errors
 /// [`Error::Stale`] when another worker moved it.
 pub fn advance_merge(db: &dyn Db, id: i64, from: i64, to: i64, c: Counts) -> Result<()> {
-    let params = params![id, from, to, c.created, c.updated, c.unchanged, c.skipped, c.failed];
+    let params = params![
+        id,
+        from,
+        to,
+        c.created,
+        c.updated,
+        c.unchanged,
+        c.skipped,
+        c.failed
+    ];
     match db.execute(sql::ADVANCE_MERGE, params)? {
         0 => Err(Error::Stale),
         _ => Ok(()),
@@ -260,7 +336,8 @@ pub fn settle_rows(db: &dyn Db, id: i64, verdicts: &[(i64, Verdict)]) -> Result<
     for part in verdicts.chunks(BATCH) {
         // The range keeps SQLite from reading all rows of the import for each batch.
         let numbers = || part.iter().map(|(no, _)| *no);
-        let mut params: Vec<Value> = vec![id.into(), numbers().min().into(), numbers().max().into()];
+        let mut params: Vec<Value> =
+            vec![id.into(), numbers().min().into(), numbers().max().into()];
         let mut values = String::new();
         for (no, verdict) in part {
             let (status, lead_id, code, error) = match verdict {
@@ -272,8 +349,21 @@ pub fn settle_rows(db: &dyn Db, id: i64, verdicts: &[(i64, Verdict)]) -> Result<
             };
             let p = params.len();
             let comma = if values.is_empty() { "" } else { "," };
-            values.push_str(&format!("{comma}(?{},?{},?{},?{},?{})", p + 1, p + 2, p + 3, p + 4, p + 5));
-            params.extend([Value::from(*no), status.into(), lead_id.into(), code.into(), error.into()]);
+            values.push_str(&format!(
+                "{comma}(?{},?{},?{},?{},?{})",
+                p + 1,
+                p + 2,
+                p + 3,
+                p + 4,
+                p + 5
+            ));
+            params.extend([
+                Value::from(*no),
+                status.into(),
+                lead_id.into(),
+                code.into(),
+                error.into(),
+            ]);
         }
         let text = format!(
             "with v (no, status, lead_id, code, error) as (values {values}) update import_row set status = v.status, lead_id = v.lead_id, \
@@ -294,7 +384,8 @@ pub fn finish(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
 pub fn fail(db: &dyn Db, id: i64, reason: &str, now: i64) -> Result<()> {
     crate::transaction(db, || {
         db.execute(sql::FAIL, params![id, reason, now])?;
-        db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX]).map(|_| ())
+        db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX])
+            .map(|_| ())
     })
 }
 
@@ -315,8 +406,18 @@ pub struct FailedRow {
 
 /// Refused rows after a number, in order.
 pub fn failed_rows(db: &dyn Db, id: i64, after: i64, limit: i64) -> Result<Vec<FailedRow>> {
-    let row = |mut r: Row| FailedRow { no: r.int(0), line: r.int(1), raw: r.bytes(2), code: r.text(3), error: r.text(4) };
-    Ok(db.query(sql::FAILED_ROWS, params![id, after, limit])?.into_iter().map(row).collect())
+    let row = |mut r: Row| FailedRow {
+        no: r.int(0),
+        line: r.int(1),
+        raw: r.bytes(2),
+        code: r.text(3),
+        error: r.text(4),
+    };
+    Ok(db
+        .query(sql::FAILED_ROWS, params![id, after, limit])?
+        .into_iter()
+        .map(row)
+        .collect())
 }
 
 /// The lead of the first row that has one.

@@ -45,7 +45,11 @@ fn from_row(mut r: Row) -> Lead {
     Lead {
         id: r.int(0),
         fields,
-        tags: if tags.len() > 2 { serde_json::from_str(&tags).unwrap_or_default() } else { Vec::new() },
+        tags: if tags.len() > 2 {
+            serde_json::from_str(&tags).unwrap_or_default()
+        } else {
+            Vec::new()
+        },
         created_at: r.int(10),
         updated_at: r.int(11),
     }
@@ -68,20 +72,33 @@ pub struct Query {
 
 /// Lists leads, newest first.
 pub fn list(db: &dyn Db, query: &Query) -> Result<Vec<Lead>> {
-    let (text, params) = list_sql(&format!("{COLUMNS}, l.created_at, l.updated_at, {TAGS}"), query);
-    Ok(db.query(&text, &params)?.into_iter().map(from_row).collect())
+    let (text, params) = list_sql(
+        &format!("{COLUMNS}, l.created_at, l.updated_at, {TAGS}"),
+        query,
+    );
+    Ok(db
+        .query(&text, &params)?
+        .into_iter()
+        .map(from_row)
+        .collect())
 }
 
 /// Lists leads like [`list`], each as its id and its JSON object. The database writes the JSON: that is several times
 /// as fast as carrying a page of rows over the host boundary and writing it there.
 pub fn list_json(db: &dyn Db, query: &Query) -> Result<Vec<(i64, String)>> {
-    let built_in = Field::ALL.map(|f| format!("'{0}', l.{0}", f.name())).join(", ");
+    let built_in = Field::ALL
+        .map(|f| format!("'{0}', l.{0}", f.name()))
+        .join(", ");
     let object = format!(
         "l.id, json_object('id', l.id, {built_in}, 'tags', json({TAGS}), 'data', json(l.data), 'created_at', l.created_at, \
          'updated_at', l.updated_at)"
     );
     let (text, params) = list_sql(&object, query);
-    Ok(db.query(&text, &params)?.into_iter().map(|mut r| (r.int(0), r.text(1))).collect())
+    Ok(db
+        .query(&text, &params)?
+        .into_iter()
+        .map(|mut r| (r.int(0), r.text(1)))
+        .collect())
 }
 
 /// The names of a lead's tags as a JSON array.
@@ -96,22 +113,39 @@ fn list_sql(columns: &str, query: &Query) -> (String, Vec<Value>) {
         params.push(tag.trim().to_lowercase().into());
         // The tag's index gives the leads in the order of the list: no sort, no scan.
         from = "from lead_tag lt cross join lead l on l.id = lt.lead_id".to_owned();
-        conditions.push_str(&format!(" and lt.tag_id = (select id from tag where folded = ?{})", params.len()));
+        conditions.push_str(&format!(
+            " and lt.tag_id = (select id from tag where folded = ?{})",
+            params.len()
+        ));
         id = "lt.lead_id";
     }
     if let Some(email) = &query.email {
         params.push(email.into());
         let p = params.len();
-        conditions.push_str(&format!(" and l.id = (select lead_id from lead_key where kind = 'email' and value = ?{p})"));
+        conditions.push_str(&format!(
+            " and l.id = (select lead_id from lead_key where kind = 'email' and value = ?{p})"
+        ));
     }
     if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
-        params.push(format!("%{}%", q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")).into());
+        params.push(
+            format!(
+                "%{}%",
+                q.replace('\\', "\\\\")
+                    .replace('%', "\\%")
+                    .replace('_', "\\_")
+            )
+            .into(),
+        );
         let p = params.len();
-        let like = ["email", "first_name", "last_name", "company", "job_title"].map(|c| format!("l.{c} like ?{p} escape '\\'"));
+        let like = ["email", "first_name", "last_name", "company", "job_title"]
+            .map(|c| format!("l.{c} like ?{p} escape '\\'"));
         let full = format!("l.first_name || ' ' || l.last_name like ?{p} escape '\\'");
         conditions.push_str(&format!(" and ({} or {full})", like.join(" or ")));
     }
-    (format!("select {columns} {from} where {id} < ?1{conditions} order by {id} desc limit ?2"), params)
+    (
+        format!("select {columns} {from} where {id} < ?1{conditions} order by {id} desc limit ?2"),
+        params,
+    )
 }
 
 /// One lead.
@@ -122,9 +156,13 @@ pub fn get(db: &dyn Db, id: i64) -> Result<Option<Lead>> {
 /// Several leads' fields by id.
 pub fn fields_of(db: &dyn Db, ids: &[i64]) -> Result<HashMap<i64, Fields>> {
     let json = serde_json::to_string(ids).unwrap_or_default();
-    let text = format!("select {COLUMNS} from lead l where l.id in (select value from json_each(?1))");
+    let text =
+        format!("select {COLUMNS} from lead l where l.id in (select value from json_each(?1))");
     let rows = db.query(&text, params![json])?;
-    Ok(rows.into_iter().map(|mut r| (r.int(0), fields(&mut r, 1))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|mut r| (r.int(0), fields(&mut r, 1)))
+        .collect())
 }
 
 /// How many leads there are.
@@ -134,11 +172,19 @@ pub fn count(db: &dyn Db) -> Result<i64> {
 
 /// The names of all custom fields.
 pub fn custom_fields(db: &dyn Db) -> Result<Vec<String>> {
-    Ok(db.query(sql::DATA_TYPES, &[])?.into_iter().map(|mut r| r.text(0)).collect())
+    Ok(db
+        .query(sql::DATA_TYPES, &[])?
+        .into_iter()
+        .map(|mut r| r.text(0))
+        .collect())
 }
 
 /// Makes custom fields known.
-pub fn ensure_custom_fields<'a>(db: &dyn Db, names: impl Iterator<Item = &'a str>, now: i64) -> Result<()> {
+pub fn ensure_custom_fields<'a>(
+    db: &dyn Db,
+    names: impl Iterator<Item = &'a str>,
+    now: i64,
+) -> Result<()> {
     for name in names {
         db.execute(sql::ENSURE_DATA_TYPE, params![name, now])?;
     }
@@ -149,7 +195,12 @@ pub fn ensure_custom_fields<'a>(db: &dyn Db, names: impl Iterator<Item = &'a str
 pub fn known_for(db: &dyn Db, rows: &[(i64, Fields)]) -> Result<Known> {
     let mut known = Known::default();
     for kind in ["email", "linkedin"] {
-        let values: Vec<_> = rows.iter().flat_map(|(_, f)| f.keys()).filter(|k| k.0 == kind).map(|k| k.1).collect();
+        let values: Vec<_> = rows
+            .iter()
+            .flat_map(|(_, f)| f.keys())
+            .filter(|k| k.0 == kind)
+            .map(|k| k.1)
+            .collect();
         if values.is_empty() {
             continue;
         }
@@ -160,7 +211,8 @@ pub fn known_for(db: &dyn Db, rows: &[(i64, Fields)]) -> Result<Known> {
             known.leads.entry(id).or_insert_with(|| fields(&mut r, 2));
         }
     }
-    known.suppressed = crate::suppression::among(db, rows.iter().filter_map(|(_, f)| f.get(Field::Email)))?;
+    known.suppressed =
+        crate::suppression::among(db, rows.iter().filter_map(|(_, f)| f.get(Field::Email)))?;
     Ok(known)
 }
 
@@ -188,9 +240,21 @@ pub fn apply(db: &dyn Db, changes: &Changes, source: Source<'_>, now: i64) -> Re
         params.push(now.into());
         db.execute(sql::UPDATE, &params)?;
     }
-    let keys = changes.keys.iter().flat_map(|(kind, value, id)| [Value::from(*kind), value.into(), (*id).into()]);
-    insert_many(db, "insert into lead_key (kind, value, lead_id)", 3, "on conflict do nothing", keys.collect())?;
-    let events = changes.created.keys().flat_map(|id| event_params(now, "lead_created", *id, None, source));
+    let keys = changes
+        .keys
+        .iter()
+        .flat_map(|(kind, value, id)| [Value::from(*kind), value.into(), (*id).into()]);
+    insert_many(
+        db,
+        "insert into lead_key (kind, value, lead_id)",
+        3,
+        "on conflict do nothing",
+        keys.collect(),
+    )?;
+    let events = changes
+        .created
+        .keys()
+        .flat_map(|id| event_params(now, "lead_created", *id, None, source));
     insert_events(db, events.collect())?;
     tag_leads(db, changes, source, now)
 }
@@ -202,7 +266,14 @@ fn insert_leads(db: &dyn Db, changes: &Changes, now: i64) -> Result<()> {
         params
     };
     let head = "insert into lead (id, email, first_name, last_name, job_title, company, phone, linkedin, country, data, created_at, updated_at)";
-    insert_many(db, head, 12, "", changes.created.iter().flat_map(row).collect()).map(|_| ())
+    insert_many(
+        db,
+        head,
+        12,
+        "",
+        changes.created.iter().flat_map(row).collect(),
+    )
+    .map(|_| ())
 }
 
 fn row_params(id: i64, fields: &Fields) -> Vec<Value> {
@@ -211,15 +282,36 @@ fn row_params(id: i64, fields: &Fields) -> Vec<Value> {
         true => "{}".to_owned(),
         false => serde_json::to_string(&fields.data).unwrap_or_default(),
     };
-    std::iter::once(id.into()).chain(built_in).chain([data.into()]).collect()
+    std::iter::once(id.into())
+        .chain(built_in)
+        .chain([data.into()])
+        .collect()
 }
 
-fn event_params(now: i64, kind: &str, lead_id: i64, tag_id: Option<i64>, source: Source<'_>) -> [Value; 5] {
-    [now.into(), kind.into(), lead_id.into(), tag_id.into(), source.import_id.into()]
+fn event_params(
+    now: i64,
+    kind: &str,
+    lead_id: i64,
+    tag_id: Option<i64>,
+    source: Source<'_>,
+) -> [Value; 5] {
+    [
+        now.into(),
+        kind.into(),
+        lead_id.into(),
+        tag_id.into(),
+        source.import_id.into(),
+    ]
 }
 
 fn insert_events(db: &dyn Db, values: Vec<Value>) -> Result<u64> {
-    insert_many(db, "insert into event (at, kind, lead_id, tag_id, import_id)", 5, "", values)
+    insert_many(
+        db,
+        "insert into event (at, kind, lead_id, tag_id, import_id)",
+        5,
+        "",
+        values,
+    )
 }
 
 /// Puts the source's tags on every lead of the batch; a lead that has one already makes no event.
@@ -235,7 +327,14 @@ fn tag_leads(db: &dyn Db, changes: &Changes, source: Source<'_>, now: i64) -> Re
     for tag_id in source.tag_ids {
         let mut added = Vec::with_capacity(leads.len());
         for part in leads.chunks(BATCH) {
-            let values = part.iter().flat_map(|id| [Value::from(*tag_id), (*id).into(), now.into(), source.name.into()]);
+            let values = part.iter().flat_map(|id| {
+                [
+                    Value::from(*tag_id),
+                    (*id).into(),
+                    now.into(),
+                    source.name.into(),
+                ]
+            });
             let values: Vec<_> = values.collect();
             let text = format!(
                 "insert into lead_tag (tag_id, lead_id, at, source) values {} on conflict do nothing returning lead_id",
@@ -243,7 +342,9 @@ fn tag_leads(db: &dyn Db, changes: &Changes, source: Source<'_>, now: i64) -> Re
             );
             added.extend(db.query(&text, &values)?.iter().map(|r| r.int(0)));
         }
-        let events = added.iter().flat_map(|id| event_params(now, "tag_added", *id, Some(*tag_id), source));
+        let events = added
+            .iter()
+            .flat_map(|id| event_params(now, "tag_added", *id, Some(*tag_id), source));
         insert_events(db, events.collect())?;
     }
     Ok(())

@@ -31,7 +31,10 @@ pub fn migrate(db: &dyn Db, migrations: &[Migration]) -> Result<i64> {
     if at < latest {
         // Write-ahead logging persists in the file; on Spin it must be asked for. It cannot be set in a transaction.
         db.query("pragma journal_mode = wal", &[])?;
-        db.execute("create table if not exists schema_version (version integer not null)", &[])?;
+        db.execute(
+            "create table if not exists schema_version (version integer not null)",
+            &[],
+        )?;
         for migration in migrations {
             transaction(db, || apply(db, migration))?;
         }
@@ -57,6 +60,9 @@ fn apply(db: &dyn Db, migration: &Migration) -> Result<()> {
         db.execute(statement, &[])
             .map_err(|e| Error::Other(format!("migration {}: {e}", migration.name)))?;
     }
-    db.execute("insert into schema_version (version) values (?1)", crate::params![migration.version])?;
+    db.execute(
+        "insert into schema_version (version) values (?1)",
+        crate::params![migration.version],
+    )?;
     Ok(())
 }

@@ -51,7 +51,9 @@ pub struct Row(pub Vec<Value>);
 
 impl Row {
     fn take(&mut self, column: usize) -> Value {
-        self.0.get_mut(column).map_or(Value::Null, |v| std::mem::replace(v, Value::Null))
+        self.0
+            .get_mut(column)
+            .map_or(Value::Null, |v| std::mem::replace(v, Value::Null))
     }
 
     /// The integer in a column, 0 where it is NULL or of another type.
@@ -166,7 +168,10 @@ pub fn one(db: &dyn Db, sql: &str, params: &[Value]) -> Result<Option<Row>> {
 
 /// Runs `work` as one transaction: all of it is kept, or none. The write lock is taken at once, so that two writers
 /// wait for each other instead of failing half-way.
-pub fn transaction<T, E: From<Error>>(db: &dyn Db, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+pub fn transaction<T, E: From<Error>>(
+    db: &dyn Db,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
     db.execute("begin immediate", &[])?;
     match work() {
         Ok(value) => {
@@ -206,10 +211,19 @@ pub fn placeholders(rows: usize, columns: usize) -> String {
 pub const BATCH: usize = 500;
 
 /// Inserts many rows with as few statements as possible: `head (?1, …), (…) tail`.
-pub fn insert_many(db: &dyn Db, head: &str, columns: usize, tail: &str, values: Vec<Value>) -> Result<u64> {
+pub fn insert_many(
+    db: &dyn Db,
+    head: &str,
+    columns: usize,
+    tail: &str,
+    values: Vec<Value>,
+) -> Result<u64> {
     let mut changed = 0;
     for part in values.chunks(BATCH * columns) {
-        let sql = format!("{head} values {} {tail}", placeholders(part.len() / columns, columns));
+        let sql = format!(
+            "{head} values {} {tail}",
+            placeholders(part.len() / columns, columns)
+        );
         changed += db.execute(&sql, part)?;
     }
     Ok(changed)

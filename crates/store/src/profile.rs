@@ -42,14 +42,25 @@ fn from_row(mut r: Row) -> Profile {
 }
 
 /// Keeps a new profile and returns its id.
-pub fn insert(db: &dyn Db, name: &str, kind: &str, settings: &str, quotas: &Quotas, now: i64) -> Result<i64> {
+pub fn insert(
+    db: &dyn Db,
+    name: &str,
+    kind: &str,
+    settings: &str,
+    quotas: &Quotas,
+    now: i64,
+) -> Result<i64> {
     let quotas = serde_json::to_string(quotas).unwrap_or_default();
     Ok(one(db, sql::INSERT, params![name, kind, settings, quotas, now])?.map_or(0, |r| r.int(0)))
 }
 
 /// All profiles in order.
 pub fn list(db: &dyn Db) -> Result<Vec<Profile>> {
-    Ok(db.query(sql::LIST, &[])?.into_iter().map(from_row).collect())
+    Ok(db
+        .query(sql::LIST, &[])?
+        .into_iter()
+        .map(from_row)
+        .collect())
 }
 
 /// One profile.
@@ -64,7 +75,8 @@ pub fn set_active(db: &dyn Db, id: i64, active: bool, now: i64) -> Result<bool> 
 
 /// When it may claim again.
 pub fn set_next_at(db: &dyn Db, id: i64, next_at: i64) -> Result<()> {
-    db.execute(sql::SET_NEXT_AT, params![id, next_at]).map(|_| ())
+    db.execute(sql::SET_NEXT_AT, params![id, next_at])
+        .map(|_| ())
 }
 
 /// What a profile did in the last 24 hours and has in hand.
@@ -81,5 +93,9 @@ pub fn usage(db: &dyn Db, profile: &Profile, now: i64) -> Result<Usage> {
 
 /// How many requests wait for each profile: (profile, count).
 pub fn pending(db: &dyn Db) -> Result<Vec<(i64, i64)>> {
-    Ok(db.query(sql::PENDING, &[])?.into_iter().map(|r| (r.int(0), r.int(1))).collect())
+    Ok(db
+        .query(sql::PENDING, &[])?
+        .into_iter()
+        .map(|r| (r.int(0), r.int(1)))
+        .collect())
 }

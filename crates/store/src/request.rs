@@ -91,7 +91,11 @@ pub fn list(db: &dyn Db, query: &Query) -> Result<Vec<Request>> {
         "select id, kind, status, lead_id, rule_id, profile_id, content_id, attempts, error, wait_reason, run_at, begun_at, finished_at, \
          created_at from request where id < ?1{conditions} order by id desc limit ?2"
     );
-    Ok(db.query(&text, &params)?.into_iter().map(from_row).collect())
+    Ok(db
+        .query(&text, &params)?
+        .into_iter()
+        .map(from_row)
+        .collect())
 }
 
 /// One request.
@@ -101,12 +105,20 @@ pub fn get(db: &dyn Db, id: i64) -> Result<Option<Request>> {
 
 /// How many requests there are by status.
 pub fn counts(db: &dyn Db) -> Result<Vec<(String, i64)>> {
-    Ok(db.query(sql::COUNTS, &[])?.into_iter().map(|mut r| (r.text(0), r.int(1))).collect())
+    Ok(db
+        .query(sql::COUNTS, &[])?
+        .into_iter()
+        .map(|mut r| (r.text(0), r.int(1)))
+        .collect())
 }
 
 /// Due requests without a profile, newest first: ids.
 pub fn unplanned(db: &dyn Db, now: i64, limit: i64) -> Result<Vec<i64>> {
-    Ok(db.query(sql::UNPLANNED, params![now, limit])?.iter().map(|r| r.int(0)).collect())
+    Ok(db
+        .query(sql::UNPLANNED, params![now, limit])?
+        .iter()
+        .map(|r| r.int(0))
+        .collect())
 }
 
 /// Assigns requests to a profile.
@@ -119,7 +131,10 @@ pub fn assign(db: &dyn Db, ids: &[i64], profile_id: i64, now: i64) -> Result<u64
 pub fn end_hopeless(db: &dyn Db, now: i64) -> Result<u64> {
     crate::transaction(db, || {
         let mut ended = 0;
-        for (text, kind) in [(sql::ABORT_SUPPRESSED, "outreach_aborted"), (sql::FAIL_WITHOUT_ADDRESS, "outreach_failed")] {
+        for (text, kind) in [
+            (sql::ABORT_SUPPRESSED, "outreach_aborted"),
+            (sql::FAIL_WITHOUT_ADDRESS, "outreach_failed"),
+        ] {
             let rows = db.query(text, params![now])?;
             ended += rows.len() as u64;
             for r in &rows {
@@ -168,7 +183,14 @@ pub struct Leased {
 }
 
 /// Leases due requests of a profile, newest first.
-pub fn claim(db: &dyn Db, profile_id: i64, token: &str, until: i64, now: i64, limit: u32) -> Result<Vec<Leased>> {
+pub fn claim(
+    db: &dyn Db,
+    profile_id: i64,
+    token: &str,
+    until: i64,
+    now: i64,
+    limit: u32,
+) -> Result<Vec<Leased>> {
     let rows = db.query(sql::CLAIM, params![profile_id, token, until, now, limit])?;
     let leased = |r: Row| Leased {
         id: r.int(0),
@@ -220,13 +242,32 @@ pub fn state(db: &dyn Db, id: i64) -> Result<Option<State>> {
 }
 
 /// Ends a request. True when this changed it: the first time, by the holder of its last lease.
-pub fn end(db: &dyn Db, id: i64, token: &str, status: &str, error: Option<&str>, at: i64, begun_at: Option<i64>) -> Result<bool> {
+pub fn end(
+    db: &dyn Db,
+    id: i64,
+    token: &str,
+    status: &str,
+    error: Option<&str>,
+    at: i64,
+    begun_at: Option<i64>,
+) -> Result<bool> {
     Ok(db.execute(sql::END, params![id, token, status, error, at, begun_at])? > 0)
 }
 
 /// It did not happen: pending again at `run_at`. `uncounted` attempts are forgiven.
-pub fn give_back(db: &dyn Db, id: i64, token: &str, error: Option<&str>, run_at: i64, now: i64, uncounted: i64) -> Result<bool> {
-    Ok(db.execute(sql::GIVE_BACK, params![id, token, error, run_at, now, uncounted])? > 0)
+pub fn give_back(
+    db: &dyn Db,
+    id: i64,
+    token: &str,
+    error: Option<&str>,
+    run_at: i64,
+    now: i64,
+    uncounted: i64,
+) -> Result<bool> {
+    Ok(db.execute(
+        sql::GIVE_BACK,
+        params![id, token, error, run_at, now, uncounted],
+    )? > 0)
 }
 
 /// Settles leases that ended: pending again when the effect had not begun, uncertain when it had.
@@ -288,19 +329,26 @@ fn minimum(db: &dyn Db, sql: &str, params: &[Value]) -> Result<Option<i64>> {
 
 /// Cancels a request that waits; false when it does not. Call it inside a transaction.
 pub fn cancel(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
-    let Some(row) = one(db, sql::CANCEL, params![id, now])? else { return Ok(false) };
+    let Some(row) = one(db, sql::CANCEL, params![id, now])? else {
+        return Ok(false);
+    };
     event::insert(db, &ended_event("outreach_canceled", &row, now))?;
     Ok(true)
 }
 
 /// How many requests a rule made, by status.
 pub fn counts_of_rule(db: &dyn Db, rule_id: i64) -> Result<Vec<(String, i64)>> {
-    Ok(db.query(sql::COUNTS_OF_RULE, params![rule_id])?.into_iter().map(|mut r| (r.text(0), r.int(1))).collect())
+    Ok(db
+        .query(sql::COUNTS_OF_RULE, params![rule_id])?
+        .into_iter()
+        .map(|mut r| (r.text(0), r.int(1)))
+        .collect())
 }
 
 /// How many requests are due without a profile, and why.
 pub fn held_unplanned(db: &dyn Db, now: i64) -> Result<(i64, Option<String>)> {
-    Ok(one(db, sql::HELD_UNPLANNED, params![now])?.map_or((0, None), |mut r| (r.int(0), r.opt_text(1))))
+    Ok(one(db, sql::HELD_UNPLANNED, params![now])?
+        .map_or((0, None), |mut r| (r.int(0), r.opt_text(1))))
 }
 
 /// Requests that a profile will try again later.
@@ -319,11 +367,20 @@ pub struct Retrying {
 /// What profiles will try again later.
 pub fn retrying(db: &dyn Db, now: i64) -> Result<Vec<Retrying>> {
     let rows = db.query(sql::RETRYING, params![now])?;
-    let retrying = |mut r: Row| Retrying { profile_id: r.int(0), n: r.int(1), next_at: r.int(2), error: r.text(3) };
+    let retrying = |mut r: Row| Retrying {
+        profile_id: r.int(0),
+        n: r.int(1),
+        next_at: r.int(2),
+        error: r.text(3),
+    };
     Ok(rows.into_iter().map(retrying).collect())
 }
 
 /// How many requests each profile has in hand: (profile, count).
 pub fn running(db: &dyn Db) -> Result<Vec<(i64, i64)>> {
-    Ok(db.query(sql::RUNNING, &[])?.into_iter().map(|r| (r.int(0), r.int(1))).collect())
+    Ok(db
+        .query(sql::RUNNING, &[])?
+        .into_iter()
+        .map(|r| (r.int(0), r.int(1)))
+        .collect())
 }

@@ -54,15 +54,31 @@ fn from_row(mut r: Row) -> Option<Rule> {
 /// Keeps a new rule and returns its id.
 pub fn insert(db: &dyn Db, rule: &Rule) -> Result<i64> {
     let json = |v: serde_json::Result<String>| v.unwrap_or_default();
-    let (trigger, action) = (json(serde_json::to_string(&rule.trigger)), json(serde_json::to_string(&rule.action)));
+    let (trigger, action) = (
+        json(serde_json::to_string(&rule.trigger)),
+        json(serde_json::to_string(&rule.action)),
+    );
     let filter = rule.filter.as_ref().map(|f| json(serde_json::to_string(f)));
-    let params = params![&rule.name, trigger, filter, rule.delay_s, action, rule.content_id, rule.cursor, rule.created_at];
+    let params = params![
+        &rule.name,
+        trigger,
+        filter,
+        rule.delay_s,
+        action,
+        rule.content_id,
+        rule.cursor,
+        rule.created_at
+    ];
     Ok(one(db, sql::INSERT, params)?.map_or(0, |r| r.int(0)))
 }
 
 /// All rules in order.
 pub fn list(db: &dyn Db) -> Result<Vec<Rule>> {
-    Ok(db.query(sql::LIST, &[])?.into_iter().filter_map(from_row).collect())
+    Ok(db
+        .query(sql::LIST, &[])?
+        .into_iter()
+        .filter_map(from_row)
+        .collect())
 }
 
 /// One rule.
@@ -86,8 +102,13 @@ pub fn evaluate(db: &dyn Db, rule: &Rule, to: i64) -> Result<()> {
         (rule.delay_s * 1000).into(),
         tag.trim().to_lowercase().into(),
     ];
-    let filter = rule.filter.as_ref().map(|f| crate::filter::compile(f, params.len() + 1));
-    let condition = filter.as_ref().map_or(String::new(), |f| format!(" and {}", f.sql));
+    let filter = rule
+        .filter
+        .as_ref()
+        .map(|f| crate::filter::compile(f, params.len() + 1));
+    let condition = filter
+        .as_ref()
+        .map_or(String::new(), |f| format!(" and {}", f.sql));
     params.extend(filter.map(|f| f.params).unwrap_or_default());
     let text = format!(
         "insert into rule_instance (rule_id, event_id, lead_id, due_at, status) \
@@ -118,7 +139,10 @@ pub fn perform_due(db: &dyn Db, now: i64) -> Result<u64> {
     );
     crate::transaction(db, || {
         db.execute(&insert, params![now, BATCH])?;
-        db.execute(&format!("update rule_instance set status = 'performed' where id in ({DUE})"), params![now, BATCH])
+        db.execute(
+            &format!("update rule_instance set status = 'performed' where id in ({DUE})"),
+            params![now, BATCH],
+        )
     })
 }
 
@@ -129,7 +153,11 @@ pub fn next_due(db: &dyn Db) -> Result<Option<i64>> {
 
 /// How many instances a rule has by status.
 pub fn counts(db: &dyn Db, id: i64) -> Result<Vec<(String, i64)>> {
-    Ok(db.query(sql::COUNTS, params![id])?.into_iter().map(|mut r| (r.text(0), r.int(1))).collect())
+    Ok(db
+        .query(sql::COUNTS, params![id])?
+        .into_iter()
+        .map(|mut r| (r.text(0), r.int(1)))
+        .collect())
 }
 
 /// A lead that a rule took up, and what came of it.
@@ -164,14 +192,22 @@ pub struct Outcome {
 
 /// Instances of a rule before an event, newest first.
 pub fn instances(db: &dyn Db, id: i64, before: Option<i64>, limit: i64) -> Result<Vec<Instance>> {
-    let rows = db.query(sql::INSTANCES, params![id, before.unwrap_or(i64::MAX), limit])?;
+    let rows = db.query(
+        sql::INSTANCES,
+        params![id, before.unwrap_or(i64::MAX), limit],
+    )?;
     let instance = |mut r: Row| Instance {
         event_id: r.int(0),
         lead_id: r.int(1),
         due_at: r.int(2),
         status: r.text(3),
         reason: r.opt_text(4),
-        request: r.opt_int(5).map(|id| Outcome { id, status: r.text(6), at: r.int(7), note: r.opt_text(8) }),
+        request: r.opt_int(5).map(|id| Outcome {
+            id,
+            status: r.text(6),
+            at: r.int(7),
+            note: r.opt_text(8),
+        }),
     };
     Ok(rows.into_iter().map(instance).collect())
 }

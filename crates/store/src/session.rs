@@ -17,14 +17,25 @@ pub struct Identity {
 
 impl Identity {
     pub(crate) fn from_row(mut row: Row) -> Self {
-        Identity { account_id: row.text(0), user_id: row.text(1), email: row.text(2) }
+        Identity {
+            account_id: row.text(0),
+            user_id: row.text(1),
+            email: row.text(2),
+        }
     }
 }
 
 /// Keeps a new session's hash.
-pub fn insert(db: &dyn Db, token_hash: &str, user_id: &str, now: i64, expires_at: i64) -> Result<()> {
+pub fn insert(
+    db: &dyn Db,
+    token_hash: &str,
+    user_id: &str,
+    now: i64,
+    expires_at: i64,
+) -> Result<()> {
     db.execute(sql::DELETE_EXPIRED, params![now])?;
-    db.execute(sql::INSERT, params![token_hash, user_id, now, expires_at]).map(|_| ())
+    db.execute(sql::INSERT, params![token_hash, user_id, now, expires_at])
+        .map(|_| ())
 }
 
 /// Who a live session belongs to.
@@ -44,7 +55,8 @@ pub fn attempts(db: &dyn Db, email: &str) -> Result<(i64, i64)> {
 
 /// Notes a failed log-in; the next is refused until `blocked_until`.
 pub fn record_failure(db: &dyn Db, email: &str, blocked_until: i64) -> Result<()> {
-    db.execute(sql::RECORD_FAILURE, params![email, blocked_until]).map(|_| ())
+    db.execute(sql::RECORD_FAILURE, params![email, blocked_until])
+        .map(|_| ())
 }
 
 /// A log-in succeeded: the count begins anew.

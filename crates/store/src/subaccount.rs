@@ -37,7 +37,8 @@ fn from_row(mut r: Row) -> Subaccount {
 
 /// Asks for a sub-account.
 pub fn insert(db: &dyn Db, id: &str, account_id: &str, name: &str, now: i64) -> Result<()> {
-    db.execute(sql::INSERT, params![id, account_id, name, now]).map(|_| ())
+    db.execute(sql::INSERT, params![id, account_id, name, now])
+        .map(|_| ())
 }
 
 /// One sub-account of an account.
@@ -47,7 +48,11 @@ pub fn get(db: &dyn Db, id: &str, account_id: &str) -> Result<Option<Subaccount>
 
 /// The sub-accounts of an account, newest first.
 pub fn list(db: &dyn Db, account_id: &str) -> Result<Vec<Subaccount>> {
-    Ok(db.query(sql::LIST, params![account_id])?.into_iter().map(from_row).collect())
+    Ok(db
+        .query(sql::LIST, params![account_id])?
+        .into_iter()
+        .map(from_row)
+        .collect())
 }
 
 /// How many an account has.
@@ -69,7 +74,13 @@ pub struct Due {
 }
 
 /// Leases those that are due, oldest first.
-pub fn claim_due(db: &dyn Db, token: &str, lease_until: i64, now: i64, limit: i64) -> Result<Vec<Due>> {
+pub fn claim_due(
+    db: &dyn Db,
+    token: &str,
+    lease_until: i64,
+    now: i64,
+    limit: i64,
+) -> Result<Vec<Due>> {
     if db.query(sql::ANY_DUE, params![now])?.is_empty() {
         return Ok(Vec::new());
     }
@@ -89,6 +100,13 @@ pub fn activate(db: &dyn Db, id: &str, token: &str, base_url: &str, now: i64) ->
 }
 
 /// It has to wait, and says why.
-pub fn postpone(db: &dyn Db, id: &str, token: &str, reason: &str, next_at: i64, now: i64) -> Result<bool> {
+pub fn postpone(
+    db: &dyn Db,
+    id: &str,
+    token: &str,
+    reason: &str,
+    next_at: i64,
+    now: i64,
+) -> Result<bool> {
     Ok(db.execute(sql::POSTPONE, params![id, token, reason, next_at, now])? > 0)
 }

@@ -18,7 +18,11 @@ pub fn find(db: &dyn Db, name: &str) -> Result<Option<i64>> {
 
 /// All tags by name, up to 500: (id, name).
 pub fn list(db: &dyn Db) -> Result<Vec<(i64, String)>> {
-    Ok(db.query(sql::LIST, &[])?.into_iter().map(|mut r| (r.int(0), r.text(1))).collect())
+    Ok(db
+        .query(sql::LIST, &[])?
+        .into_iter()
+        .map(|mut r| (r.int(0), r.text(1)))
+        .collect())
 }
 
 /// The names of all tags, up to 500.
@@ -45,5 +49,12 @@ pub struct Provenance {
 /// The tags of a lead with where they came from.
 pub fn of_lead(db: &dyn Db, lead_id: i64) -> Result<Vec<Provenance>> {
     let rows = db.query(sql::OF_LEAD, params![lead_id])?;
-    Ok(rows.into_iter().map(|mut r| Provenance { name: r.text(0), at: r.int(1), source: r.text(2) }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|mut r| Provenance {
+            name: r.text(0),
+            at: r.int(1),
+            source: r.text(2),
+        })
+        .collect())
 }

@@ -28,7 +28,14 @@ impl Tenant {
 }
 
 /// Gives a tenant the lowest free slot. Asking again for the same tenant changes nothing. None: all slots are taken.
-pub fn allocate(db: &dyn Db, id: &str, account_id: &str, name: &str, slots: i64, now: i64) -> Result<Option<Tenant>> {
+pub fn allocate(
+    db: &dyn Db,
+    id: &str,
+    account_id: &str,
+    name: &str,
+    slots: i64,
+    now: i64,
+) -> Result<Option<Tenant>> {
     db.execute(sql::INSERT, params![id, account_id, name, slots, now])?;
     get(db, id)
 }
@@ -51,7 +58,8 @@ pub fn count(db: &dyn Db) -> Result<i64> {
 
 /// Remembers the version of a tenant's database, so that opening it needs no look inside.
 pub fn set_schema_version(db: &dyn Db, id: &str, version: i64) -> Result<()> {
-    db.execute(sql::SET_SCHEMA_VERSION, params![id, version]).map(|_| ())
+    db.execute(sql::SET_SCHEMA_VERSION, params![id, version])
+        .map(|_| ())
 }
 
 /// Opens a slave's control database and brings it up to date.

@@ -20,16 +20,28 @@ pub struct Due {
 
 /// Promises that a stage has work for a tenant from `due_at` on.
 pub fn mark(db: &dyn Db, tenant_id: &str, stage: &str, due_at: i64, now: i64) -> Result<()> {
-    db.execute(sql::MARK, params![tenant_id, stage, due_at, now]).map(|_| ())
+    db.execute(sql::MARK, params![tenant_id, stage, due_at, now])
+        .map(|_| ())
 }
 
 /// Leases tenants whose work is due, longest waiting first.
-pub fn lease(db: &dyn Db, stage: &str, token: &str, lease_until: i64, now: i64, limit: i64) -> Result<Vec<Due>> {
+pub fn lease(
+    db: &dyn Db,
+    stage: &str,
+    token: &str,
+    lease_until: i64,
+    now: i64,
+    limit: i64,
+) -> Result<Vec<Due>> {
     // Most ticks find nothing; they should not take the write lock to learn that.
     if due(db, stage, now, 1)?.is_empty() {
         return Ok(Vec::new());
     }
-    rows(db, sql::LEASE, params![stage, token, lease_until, now, limit])
+    rows(
+        db,
+        sql::LEASE,
+        params![stage, token, lease_until, now, limit],
+    )
 }
 
 /// Tenants whose work is due, for a stage that leases its own rows.
@@ -39,11 +51,24 @@ pub fn due(db: &dyn Db, stage: &str, now: i64, limit: i64) -> Result<Vec<Due>> {
 
 fn rows(db: &dyn Db, sql: &str, params: &[crate::Value]) -> Result<Vec<Due>> {
     let rows = db.query(sql, params)?;
-    Ok(rows.into_iter().map(|mut r| Due { tenant_id: r.text(0), marked_at: r.int(1) }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|mut r| Due {
+            tenant_id: r.text(0),
+            marked_at: r.int(1),
+        })
+        .collect())
 }
 
 /// Ends a lease: the stage comes back at `next`, or soon while a promise is fresh, or not before the next promise.
-pub fn release(db: &dyn Db, due: &Due, stage: &str, token: &str, next: Option<i64>, now: i64) -> Result<()> {
+pub fn release(
+    db: &dyn Db,
+    due: &Due,
+    stage: &str,
+    token: &str,
+    next: Option<i64>,
+    now: i64,
+) -> Result<()> {
     let fresh = due.marked_at > now - GRACE;
     let next = match next {
         Some(next) if fresh => Some(next.min(now + 2000)),
@@ -51,18 +76,29 @@ pub fn release(db: &dyn Db, due: &Due, stage: &str, token: &str, next: Option<i6
         next => next,
     };
     let Some(next) = next else {
-        db.execute(sql::FORGET, params![&due.tenant_id, stage, token, due.marked_at])?;
+        db.execute(
+            sql::FORGET,
+            params![&due.tenant_id, stage, token, due.marked_at],
+        )?;
         // Somebody promised more meanwhile: the row stays, and only the lease ends.
         let now_due = params![&due.tenant_id, stage, token, due.marked_at, now];
         return db.execute(sql::RESCHEDULE, now_due).map(|_| ());
     };
-    db.execute(sql::RESCHEDULE, params![&due.tenant_id, stage, token, due.marked_at, next]).map(|_| ())
+    db.execute(
+        sql::RESCHEDULE,
+        params![&due.tenant_id, stage, token, due.marked_at, next],
+    )
+    .map(|_| ())
 }
 
 /// Moves on work that is not leased by tenant.
 pub fn postpone(db: &dyn Db, due: &Due, stage: &str, next: Option<i64>, now: i64) -> Result<()> {
     let next = next.unwrap_or(now + GRACE).max(now + 100);
-    db.execute(sql::POSTPONE_UNLEASED, params![&due.tenant_id, stage, due.marked_at, next]).map(|_| ())
+    db.execute(
+        sql::POSTPONE_UNLEASED,
+        params![&due.tenant_id, stage, due.marked_at, next],
+    )
+    .map(|_| ())
 }
 
 /// When a stage's next work is due.

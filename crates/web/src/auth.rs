@@ -49,15 +49,26 @@ pub fn bearer(value: &str) -> Option<&str> {
 }
 
 fn cookie(request: &Request, name: &str) -> Option<String> {
-    let values = request.headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
-    let mut pairs = values.flat_map(|v| v.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+    let values = request
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
+    let mut pairs = values
+        .flat_map(|v| v.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
 }
 
 /// A `Set-Cookie` value for a session; `secure` when people come by HTTPS.
 pub fn set_cookie(token: &str, secure: bool) -> String {
     let secure = if secure { "; Secure" } else { "" };
-    format!("{COOKIE}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={}{secure}", SESSION / 1000)
+    format!(
+        "{COOKIE}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={}{secure}",
+        SESSION / 1000
+    )
 }
 
 /// A `Set-Cookie` value that ends a session in the browser.
@@ -67,7 +78,11 @@ pub fn clear_cookie() -> String {
 
 /// Tokens have 256 random bits, so a plain hash is enough; passwords are another matter.
 pub fn token_hash(kind: &str, token: &str) -> String {
-    let digest = Sha256::new().chain_update(kind).chain_update(":").chain_update(token).finalize();
+    let digest = Sha256::new()
+        .chain_update(kind)
+        .chain_update(":")
+        .chain_update(token)
+        .finalize();
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -81,10 +96,14 @@ pub fn same_secret(given: &str, expected: &str) -> bool {
 /// # Errors
 /// 401.
 pub fn require_secret(request: &Request, secret: &str) -> Result<(), Problem> {
-    let given = request.header(header::AUTHORIZATION).and_then(bearer).unwrap_or_default();
+    let given = request
+        .header(header::AUTHORIZATION)
+        .and_then(bearer)
+        .unwrap_or_default();
     match same_secret(given, secret) {
         true => Ok(()),
-        false => Err(Problem::unauthorized().detail("This call takes the token that the node or worker was started with.")),
+        false => Err(Problem::unauthorized()
+            .detail("This call takes the token that the node or worker was started with.")),
     }
 }
 
@@ -99,7 +118,10 @@ pub fn require_same_origin(request: &Request, public_url: &str) -> Result<(), Pr
     if matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
-    let same = match (request.header("sec-fetch-site"), request.header(header::ORIGIN)) {
+    let same = match (
+        request.header("sec-fetch-site"),
+        request.header(header::ORIGIN),
+    ) {
         (Some(site), _) => site == "same-origin" || site == "none",
         (None, Some(origin)) => {
             let host = origin.split_once("://").map_or("", |(_, host)| host);
@@ -109,7 +131,8 @@ pub fn require_same_origin(request: &Request, public_url: &str) -> Result<(), Pr
     };
     match same {
         true => Ok(()),
-        false => Err(Problem::new(403, "This request comes from another site").detail("Nothing was changed.")),
+        false => Err(Problem::new(403, "This request comes from another site")
+            .detail("Nothing was changed.")),
     }
 }
 
@@ -118,7 +141,11 @@ pub const PASSWORD: std::ops::RangeInclusive<usize> = 8..=256;
 
 /// Argon2id with the parameters of OWASP's table: 19 MiB, 2 passes, 1 lane.
 fn argon2() -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(19 * 1024, 2, 1, None).unwrap_or_default())
+    Argon2::new(
+        Algorithm::Argon2id,
+        Version::V0x13,
+        Params::new(19 * 1024, 2, 1, None).unwrap_or_default(),
+    )
 }
 
 /// Hashes a password, with its parameters and salt, into a PHC string.
@@ -129,20 +156,27 @@ pub fn hash_password(password: &str) -> Result<String, Problem> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).map_err(|_| failed())?;
     let salt = SaltString::encode_b64(&salt).map_err(|_| failed())?;
-    argon2().hash_password(password.as_bytes(), &salt).map(|hash| hash.to_string()).map_err(|_| failed())
+    argon2()
+        .hash_password(password.as_bytes(), &salt)
+        .map(|hash| hash.to_string())
+        .map_err(|_| failed())
 }
 
 fn failed() -> Problem {
-    Problem::new(500, "The server failed").detail("The password could not be hashed. Nothing was kept.")
+    Problem::new(500, "The server failed")
+        .detail("The password could not be hashed. Nothing was kept.")
 }
 
 /// Whether a password is the one behind a hash. Without a hash it takes as long and is never right, so that the time
 /// does not tell whether somebody has an account.
 pub fn verify_password(password: &str, hash: Option<&str>) -> bool {
-    const NOBODY: &str =
-        "$argon2id$v=19$m=19456,t=2,p=1$c2x1aWNlLW5vYm9keS0wMQ$Yd4PlSsXlFwz1nvDAnRWAEsCkd0bsrPUjzkrDeYbHTg";
+    const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2x1aWNlLW5vYm9keS0wMQ$Yd4PlSsXlFwz1nvDAnRWAEsCkd0bsrPUjzkrDeYbHTg";
     let parsed = PasswordHash::new(hash.unwrap_or(NOBODY));
-    let right = parsed.is_ok_and(|parsed| argon2().verify_password(password.as_bytes(), &parsed).is_ok());
+    let right = parsed.is_ok_and(|parsed| {
+        argon2()
+            .verify_password(password.as_bytes(), &parsed)
+            .is_ok()
+    });
     right && hash.is_some()
 }
 
@@ -157,14 +191,29 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
         }
-        Request { method, path: "/".into(), query: String::new(), headers: map, body: Vec::new() }
+        Request {
+            method,
+            path: "/".into(),
+            query: String::new(),
+            headers: map,
+            body: Vec::new(),
+        }
     }
 
     #[test]
     fn credentials_are_read_and_kept_apart() {
-        let key = Credential::of(&request(Method::GET, &[("authorization", "bearer abc"), ("cookie", "sluice_session=x")]));
+        let key = Credential::of(&request(
+            Method::GET,
+            &[
+                ("authorization", "bearer abc"),
+                ("cookie", "sluice_session=x"),
+            ],
+        ));
         assert_eq!(key, Some(Credential::Key("abc".into())));
-        let session = Credential::of(&request(Method::GET, &[("cookie", "a=b; sluice_session=abc")]));
+        let session = Credential::of(&request(
+            Method::GET,
+            &[("cookie", "a=b; sluice_session=abc")],
+        ));
         assert_eq!(session, Some(Credential::Session("abc".into())));
         assert_ne!(key.unwrap().hash(), session.unwrap().hash());
         assert_eq!(Credential::of(&request(Method::GET, &[])), None);
@@ -176,12 +225,21 @@ mod tests {
             require_same_origin(&request(Method::POST, headers), "https://sluice.test").is_ok()
         };
         assert!(check(&[("sec-fetch-site", "same-origin")]));
-        assert!(check(&[("origin", "http://127.0.0.1:3000"), ("host", "127.0.0.1:3000")]));
-        assert!(check(&[("origin", "https://sluice.test"), ("host", "10.0.0.1")]));
+        assert!(check(&[
+            ("origin", "http://127.0.0.1:3000"),
+            ("host", "127.0.0.1:3000")
+        ]));
+        assert!(check(&[
+            ("origin", "https://sluice.test"),
+            ("host", "10.0.0.1")
+        ]));
         assert!(check(&[]));
         assert!(!check(&[("sec-fetch-site", "cross-site")]));
         assert!(!check(&[("sec-fetch-site", "same-site")]));
-        assert!(!check(&[("origin", "https://evil.test"), ("host", "127.0.0.1:3000")]));
+        assert!(!check(&[
+            ("origin", "https://evil.test"),
+            ("host", "127.0.0.1:3000")
+        ]));
         assert!(!check(&[("origin", "null"), ("host", "127.0.0.1:3000")]));
     }
 

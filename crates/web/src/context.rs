@@ -80,5 +80,7 @@ pub fn random_text(bytes: usize) -> String {
 pub fn new_id(now: i64) -> String {
     let mut random = [0; 10];
     getrandom::fill(&mut random).expect("the host gives random bytes");
-    uuid::Builder::from_unix_timestamp_millis(now.unsigned_abs(), &random).into_uuid().to_string()
+    uuid::Builder::from_unix_timestamp_millis(now.unsigned_abs(), &random)
+        .into_uuid()
+        .to_string()
 }

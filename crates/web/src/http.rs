@@ -27,7 +27,9 @@ impl Request {
 
     /// The first value of a query parameter that is there and not empty.
     pub fn param(&self, name: &str) -> Option<String> {
-        pairs(self.query.as_bytes()).find(|(key, value)| key == name && !value.is_empty()).map(|p| p.1)
+        pairs(self.query.as_bytes())
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|p| p.1)
     }
 
     /// The parts of the path below a prefix.
@@ -40,10 +42,13 @@ impl Request {
     /// # Errors
     /// 415 for another media type, 400 for broken JSON, 422 with the field's name for a wrong value.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let media = self.header(header::CONTENT_TYPE).unwrap_or("application/json");
+        let media = self
+            .header(header::CONTENT_TYPE)
+            .unwrap_or("application/json");
         let media = media.split(';').next().unwrap_or_default().trim();
         if !(media == "application/json" || media.ends_with("+json")) {
-            return Err(Problem::new(415, "Send JSON").detail(format!("This call takes application/json, not {media}.")));
+            return Err(Problem::new(415, "Send JSON")
+                .detail(format!("This call takes application/json, not {media}.")));
         }
         parse_json(&self.body)
     }
@@ -71,21 +76,33 @@ pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
             return Problem::new(400, "The body is not valid JSON").detail(format!("{inner}."));
         }
         let message = inner.to_string();
-        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(m, _)| m).to_owned();
+        let message = message
+            .rsplit_once(" at line ")
+            .map_or(message.as_str(), |(m, _)| m)
+            .to_owned();
         Problem::invalid(field_of(&path, &message), message)
     })?;
-    reader.end().map_err(|e| Problem::new(400, "The body is not valid JSON").detail(format!("{e}.")))?;
+    reader
+        .end()
+        .map_err(|e| Problem::new(400, "The body is not valid JSON").detail(format!("{e}.")))?;
     Ok(value)
 }
 
 /// The field an error is about: the path, completed by the name that serde puts between backticks.
 fn field_of(path: &str, message: &str) -> String {
-    let named = ["missing field `", "unknown field `"].into_iter().find_map(|start| {
-        message.split_once(start).and_then(|(_, rest)| rest.split_once('`')).map(|(name, _)| name)
-    });
+    let named = ["missing field `", "unknown field `"]
+        .into_iter()
+        .find_map(|start| {
+            message
+                .split_once(start)
+                .and_then(|(_, rest)| rest.split_once('`'))
+                .map(|(name, _)| name)
+        });
     match (path, named) {
         (".", Some(name)) => name.to_owned(),
-        (path, Some(name)) if path != name && !path.ends_with(&format!(".{name}")) => format!("{path}.{name}"),
+        (path, Some(name)) if path != name && !path.ends_with(&format!(".{name}")) => {
+            format!("{path}.{name}")
+        }
         (path, _) => path.to_owned(),
     }
 }
@@ -112,8 +129,15 @@ impl Response {
     fn new(status: u16, media: &'static str, body: Body) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        Response { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), headers, body }
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        Response {
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            headers,
+            body,
+        }
     }
 
     /// JSON, which nobody else may keep.
@@ -127,34 +151,48 @@ impl Response {
     }
 
     fn json_bytes(status: u16, body: Vec<u8>) -> Self {
-        Self::new(status, "application/json", Body::Full(body)).with(header::CACHE_CONTROL, "no-store")
+        Self::new(status, "application/json", Body::Full(body))
+            .with(header::CACHE_CONTROL, "no-store")
     }
 
     /// A page. Only our own scripts and styles run in it, and nobody may frame it.
     pub fn html(status: u16, html: String) -> Self {
         const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                               form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-        Self::new(status, "text/html; charset=utf-8", Body::Full(html.into_bytes()))
-            .with(header::CACHE_CONTROL, "no-store")
-            .with(header::CONTENT_SECURITY_POLICY, POLICY)
-            .with(header::REFERRER_POLICY, "same-origin")
+        Self::new(
+            status,
+            "text/html; charset=utf-8",
+            Body::Full(html.into_bytes()),
+        )
+        .with(header::CACHE_CONTROL, "no-store")
+        .with(header::CONTENT_SECURITY_POLICY, POLICY)
+        .with(header::REFERRER_POLICY, "same-origin")
     }
 
     /// A file for download, made piece by piece.
-    pub fn download(media: &'static str, name: &str, pieces: Box<dyn Iterator<Item = Vec<u8>>>) -> Self {
+    pub fn download(
+        media: &'static str,
+        name: &str,
+        pieces: Box<dyn Iterator<Item = Vec<u8>>>,
+    ) -> Self {
         Self::new(200, media, Body::Stream(pieces))
             .with(header::CACHE_CONTROL, "no-store")
-            .with(header::CONTENT_DISPOSITION, &format!("attachment; filename=\"{name}\""))
+            .with(
+                header::CONTENT_DISPOSITION,
+                &format!("attachment; filename=\"{name}\""),
+            )
     }
 
     /// A file that never changes under its name.
     pub fn asset(media: &'static str, bytes: &'static [u8]) -> Self {
-        Self::new(200, media, Body::Full(bytes.to_vec())).with(header::CACHE_CONTROL, "public, max-age=31536000, immutable")
+        Self::new(200, media, Body::Full(bytes.to_vec()))
+            .with(header::CACHE_CONTROL, "public, max-age=31536000, immutable")
     }
 
     /// See Other (303): after a form, look there.
     pub fn see_other(location: &str) -> Self {
-        Self::new(303, "text/plain; charset=utf-8", Body::Full(Vec::new())).with(header::LOCATION, location)
+        Self::new(303, "text/plain; charset=utf-8", Body::Full(Vec::new()))
+            .with(header::LOCATION, location)
     }
 
     /// Nothing to say.
@@ -202,7 +240,13 @@ pub struct Problem {
 impl Problem {
     /// A problem of some kind.
     pub fn new(status: u16, title: &str) -> Self {
-        Problem { status, title: title.to_owned(), detail: String::new(), errors: Vec::new(), retry_after: None }
+        Problem {
+            status,
+            title: title.to_owned(),
+            detail: String::new(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
     }
 
     /// Says more.
@@ -215,19 +259,22 @@ impl Problem {
     /// A field has a value that cannot be taken (422).
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         let (field, message) = (field.into(), message.into());
-        let mut problem = Problem::new(422, "A field is not valid").detail(format!("{field}: {message}"));
+        let mut problem =
+            Problem::new(422, "A field is not valid").detail(format!("{field}: {message}"));
         problem.errors.push(FieldError { field, message });
         problem
     }
 
     /// There is no such thing, or not for this caller: the two look the same.
     pub fn not_found() -> Self {
-        Problem::new(404, "There is nothing here").detail("It does not exist, or you may not see it.")
+        Problem::new(404, "There is nothing here")
+            .detail("It does not exist, or you may not see it.")
     }
 
     /// Nobody is signed in.
     pub fn unauthorized() -> Self {
-        Problem::new(401, "Sign in first").detail("Send a valid API key (Authorization: Bearer …) or sign in.")
+        Problem::new(401, "Sign in first")
+            .detail("Send a valid API key (Authorization: Bearer …) or sign in.")
     }
 
     /// The path takes other methods.
@@ -238,12 +285,17 @@ impl Problem {
     /// The problem as JSON.
     pub fn into_response(self) -> Response {
         let mut response = Response::json(self.status, &self);
-        response.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(seconds) = self.retry_after {
             response.headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if self.status == 401 {
-            response.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+                .headers
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -252,16 +304,37 @@ impl Problem {
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         let (status, title, detail, retry_after) = match &error {
-            store::Error::Full(_) => (507, "No room is left", "Nothing of this request was kept. Free some disk space and try again.", None),
-            store::Error::Busy(_) | store::Error::Stale => (503, "The database is busy", "Nothing of this request was kept. Try again.", Some(1)),
-            store::Error::NewerSchema(_) => (503, "This server is too old for its database", "Start the newer version again.", Some(60)),
-            store::Error::Constraint(_) | store::Error::Other(_) => {
-                (500, "The server failed", "Nothing of this request was kept. The reason is in the server's log.", None)
-            }
+            store::Error::Full(_) => (
+                507,
+                "No room is left",
+                "Nothing of this request was kept. Free some disk space and try again.",
+                None,
+            ),
+            store::Error::Busy(_) | store::Error::Stale => (
+                503,
+                "The database is busy",
+                "Nothing of this request was kept. Try again.",
+                Some(1),
+            ),
+            store::Error::NewerSchema(_) => (
+                503,
+                "This server is too old for its database",
+                "Start the newer version again.",
+                Some(60),
+            ),
+            store::Error::Constraint(_) | store::Error::Other(_) => (
+                500,
+                "The server failed",
+                "Nothing of this request was kept. The reason is in the server's log.",
+                None,
+            ),
         };
         // Standard error is the log of a component; the answer must not tell a stranger about tables.
         eprintln!("store: {error}");
-        Problem { retry_after, ..Problem::new(status, title).detail(detail) }
+        Problem {
+            retry_after,
+            ..Problem::new(status, title).detail(detail)
+        }
     }
 }
 
@@ -296,16 +369,36 @@ mod tests {
             (r#"{"name":1}"#, 422, "name"),
             (r#"{}"#, 422, "name"),
             (r#"{"name":"x","nam":1}"#, 422, "nam"),
-            (r#"{"name":"x","settings":{"port":"y"}}"#, 422, "settings.port"),
-            (r#"{"name":"x","settings":{"port":70000}}"#, 422, "settings.port"),
+            (
+                r#"{"name":"x","settings":{"port":"y"}}"#,
+                422,
+                "settings.port",
+            ),
+            (
+                r#"{"name":"x","settings":{"port":70000}}"#,
+                422,
+                "settings.port",
+            ),
             (r#"{"name":"x","settings":{}}"#, 422, "settings.port"),
-            (r#"{"name":"x","settings":{"port":1,"prot":2}}"#, 422, "settings.prot"),
+            (
+                r#"{"name":"x","settings":{"port":1,"prot":2}}"#,
+                422,
+                "settings.prot",
+            ),
         ] {
             let problem = parse_json::<Outer>(body.as_bytes()).unwrap_err();
-            assert_eq!((problem.status, problem.errors[0].field.as_str()), (status, field), "{body}: {problem:?}");
+            assert_eq!(
+                (problem.status, problem.errors[0].field.as_str()),
+                (status, field),
+                "{body}: {problem:?}"
+            );
         }
         for body in ["", "{", r#"{"name":"#, r#"{"name":"x"} x"#, "\u{0}"] {
-            assert_eq!(parse_json::<Outer>(body.as_bytes()).unwrap_err().status, 400, "{body}");
+            assert_eq!(
+                parse_json::<Outer>(body.as_bytes()).unwrap_err().status,
+                400,
+                "{body}"
+            );
         }
     }
 }

@@ -15,10 +15,16 @@ pub fn name(field: &str, value: &str) -> Result<String, Problem> {
         return Err(Problem::invalid(field, "must not be empty"));
     }
     if value.chars().count() > NAME_MAX {
-        return Err(Problem::invalid(field, format!("must have at most {NAME_MAX} characters")));
+        return Err(Problem::invalid(
+            field,
+            format!("must have at most {NAME_MAX} characters"),
+        ));
     }
     if value.chars().any(char::is_control) {
-        return Err(Problem::invalid(field, "must not have line breaks or control characters"));
+        return Err(Problem::invalid(
+            field,
+            "must not have line breaks or control characters",
+        ));
     }
     Ok(value.to_owned())
 }
@@ -51,7 +57,9 @@ pub fn cursor(value: Option<String>) -> Result<Option<i64>, Problem> {
     let parse = |v: String| v.strip_prefix('c').and_then(|v| v.parse().ok());
     match value {
         None => Ok(None),
-        Some(value) => parse(value).map(Some).ok_or_else(|| Problem::invalid("cursor", "use a next_cursor that this list gave")),
+        Some(value) => parse(value)
+            .map(Some)
+            .ok_or_else(|| Problem::invalid("cursor", "use a next_cursor that this list gave")),
     }
 }
 

@@ -18,11 +18,18 @@ const NONCE: usize = 24;
 impl Sealer {
     /// A sealer for the operator's `secret_key`.
     pub fn new(secret: &str) -> Self {
-        Sealer { secret: secret.to_owned() }
+        Sealer {
+            secret: secret.to_owned(),
+        }
     }
 
     fn key(&self, purpose: &str) -> [u8; 32] {
-        Sha256::new().chain_update(purpose).chain_update([0]).chain_update(&self.secret).finalize().into()
+        Sha256::new()
+            .chain_update(purpose)
+            .chain_update([0])
+            .chain_update(&self.secret)
+            .finalize()
+            .into()
     }
 
     /// Encrypts a text (XChaCha20-Poly1305) for one place: sealed text that is moved elsewhere does not open.
@@ -30,7 +37,9 @@ impl Sealer {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).expect("the host gives random bytes");
         let cipher = XChaCha20Poly1305::new(&self.key(place).into());
-        let sealed = cipher.encrypt(XNonce::from_slice(&nonce), text.as_bytes()).unwrap_or_default();
+        let sealed = cipher
+            .encrypt(XNonce::from_slice(&nonce), text.as_bytes())
+            .unwrap_or_default();
         URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())
     }
 
@@ -60,7 +69,10 @@ impl Sealer {
         let (lead_id, tag) = text.split_once('.')?;
         let lead_id = lead_id.parse().ok()?;
         let tag = URL_SAFE_NO_PAD.decode(tag).ok().filter(|t| t.len() == 16)?;
-        self.mac(subaccount, lead_id).verify_truncated_left(&tag).ok().map(|()| lead_id)
+        self.mac(subaccount, lead_id)
+            .verify_truncated_left(&tag)
+            .ok()
+            .map(|()| lead_id)
     }
 }
 
@@ -72,7 +84,10 @@ mod tests {
     fn what_is_sealed_opens_only_in_its_place() {
         let sealer = Sealer::new("secret");
         let sealed = sealer.seal("a/profile", "pässword");
-        assert_eq!(sealer.open("a/profile", &sealed).as_deref(), Some("pässword"));
+        assert_eq!(
+            sealer.open("a/profile", &sealed).as_deref(),
+            Some("pässword")
+        );
         assert_eq!(sealer.open("b/profile", &sealed), None);
         assert_eq!(Sealer::new("other").open("a/profile", &sealed), None);
         assert_eq!(sealer.open("a/profile", "x"), None);

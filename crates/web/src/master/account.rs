@@ -66,7 +66,10 @@ pub fn sign_up(cx: &Context<'_>, db: &dyn Db, input: &SignUp) -> Result<SignedIn
     let account_name = input::name("account", &input.account)?;
     if !PASSWORD.contains(&input.password.chars().count()) {
         let (min, max) = (PASSWORD.start(), PASSWORD.end());
-        return Err(Problem::invalid("password", format!("must have {min} to {max} characters")));
+        return Err(Problem::invalid(
+            "password",
+            format!("must have {min} to {max} characters"),
+        ));
     }
     if user::by_email(db, &email)?.is_some() {
         return Err(taken());
@@ -84,11 +87,19 @@ pub fn sign_up(cx: &Context<'_>, db: &dyn Db, input: &SignUp) -> Result<SignedIn
         }
         Ok(begin_session(cx, db, &user.id, &token)?)
     })?;
-    Ok(SignedIn { user, account_name, token })
+    Ok(SignedIn {
+        user,
+        account_name,
+        token,
+    })
 }
 
 fn taken() -> Problem {
-    Problem { status: 409, title: "The address is taken".into(), ..Problem::invalid("email", "somebody has signed up with it; log in instead") }
+    Problem {
+        status: 409,
+        title: "The address is taken".into(),
+        ..Problem::invalid("email", "somebody has signed up with it; log in instead")
+    }
 }
 
 fn begin_session(cx: &Context<'_>, db: &dyn Db, user_id: &str, token: &str) -> store::Result<()> {
@@ -104,13 +115,20 @@ const FREE_FAILURES: i64 = 5;
 /// # Errors
 /// 401 when address and password do not belong together, 429 after many failures.
 pub fn log_in(cx: &Context<'_>, db: &dyn Db, input: &LogIn) -> Result<SignedIn, Problem> {
-    let wrong = || Problem::new(401, "Log-in failed").detail("The address and the password do not belong together.");
+    let wrong = || {
+        Problem::new(401, "Log-in failed")
+            .detail("The address and the password do not belong together.")
+    };
     let email = domain::address::normalize(&input.email).map_err(|_| wrong())?;
     let (failures, blocked_until) = session::attempts(db, &email)?;
     if blocked_until > cx.now {
         let seconds = u32::try_from((blocked_until - cx.now) / 1000 + 1).unwrap_or(u32::MAX);
-        let problem = Problem::new(429, "Too many attempts").detail(format!("Try again in {seconds} seconds."));
-        return Err(Problem { retry_after: Some(seconds), ..problem });
+        let problem = Problem::new(429, "Too many attempts")
+            .detail(format!("Try again in {seconds} seconds."));
+        return Err(Problem {
+            retry_after: Some(seconds),
+            ..problem
+        });
     }
     let user = user::by_email(db, &email)?;
     let too_long = input.password.len() > 4 * PASSWORD.end();
@@ -130,7 +148,11 @@ pub fn log_in(cx: &Context<'_>, db: &dyn Db, input: &LogIn) -> Result<SignedIn, 
     let token = random_text(32);
     begin_session(cx, db, &user.id, &token)?;
     let account_name = user::account_name(db, &user.account_id)?.unwrap_or_default();
-    Ok(SignedIn { user, account_name, token })
+    Ok(SignedIn {
+        user,
+        account_name,
+        token,
+    })
 }
 
 /// Ends the session of the cookie.

@@ -37,16 +37,33 @@ const MAX: i64 = 200;
 ///
 /// # Errors
 /// 422 for a bad name, 409 when there are too many.
-pub fn create(cx: &Context<'_>, db: &dyn Db, who: &Identity, input: &NewKey) -> Result<Created, Problem> {
+pub fn create(
+    cx: &Context<'_>,
+    db: &dyn Db,
+    who: &Identity,
+    input: &NewKey,
+) -> Result<Created, Problem> {
     let name = input::name("name", &input.name)?;
     if api_key::count(db, &who.account_id)? >= MAX {
-        return Err(Problem::new(409, "Too many keys").detail(format!("An account has at most {MAX} keys. Revoke one first.")));
+        return Err(Problem::new(409, "Too many keys").detail(format!(
+            "An account has at most {MAX} keys. Revoke one first."
+        )));
     }
     let key = format!("{KEY_PREFIX}{}", random_text(32));
     let prefix = key.chars().take(KEY_PREFIX.len() + 6).collect();
-    let row = ApiKey { id: new_id(cx.now), name, prefix, created_at: cx.now, last_used_at: None };
+    let row = ApiKey {
+        id: new_id(cx.now),
+        name,
+        prefix,
+        created_at: cx.now,
+        last_used_at: None,
+    };
     api_key::insert(db, who, &row, &Credential::Key(key.clone()).hash())?;
-    Ok(Created { id: row.id, name: row.name, key })
+    Ok(Created {
+        id: row.id,
+        name: row.name,
+        key,
+    })
 }
 
 /// The account's keys, without the keys themselves.

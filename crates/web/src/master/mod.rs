@@ -19,7 +19,9 @@ pub fn handle(cx: &Context<'_>, request: &Request) -> Response {
     let wants_page = !is_api(&request.path);
     match route(cx, request) {
         Ok(response) => response,
-        Err(problem) if wants_page => pages::problem(pages::routes::master_frame(cx, request), problem),
+        Err(problem) if wants_page => {
+            pages::problem(pages::routes::master_frame(cx, request), problem)
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -50,25 +52,39 @@ fn route(cx: &Context<'_>, request: &Request) -> Answer {
 }
 
 fn only(request: &Request, method: &Method) -> Result<(), Problem> {
-    if request.method == *method { Ok(()) } else { Err(Problem::method_not_allowed()) }
+    if request.method == *method {
+        Ok(())
+    } else {
+        Err(Problem::method_not_allowed())
+    }
 }
 
 fn api(cx: &Context<'_>, db: &dyn Db, request: &Request, path: &[&str]) -> Answer {
     let who = || require(cx, db, request);
     match (&request.method, path) {
-        (&Method::POST, ["signup"]) => account::sign_up(cx, db, &request.json()?).map(|s| s.answer(cx, 201)),
-        (&Method::POST, ["login"]) => account::log_in(cx, db, &request.json()?).map(|s| s.answer(cx, 200)),
+        (&Method::POST, ["signup"]) => {
+            account::sign_up(cx, db, &request.json()?).map(|s| s.answer(cx, 201))
+        }
+        (&Method::POST, ["login"]) => {
+            account::log_in(cx, db, &request.json()?).map(|s| s.answer(cx, 200))
+        }
         (&Method::POST, ["logout"]) => account::log_out(db, request),
         (&Method::GET, ["me"]) => account::me(db, &who()?),
         (&Method::GET, ["api-keys"]) => api_key::list(db, &who()?),
-        (&Method::POST, ["api-keys"]) => api_key::create(cx, db, &who()?, &request.json()?).map(|k| Response::json(201, &k)),
+        (&Method::POST, ["api-keys"]) => {
+            api_key::create(cx, db, &who()?, &request.json()?).map(|k| Response::json(201, &k))
+        }
         (&Method::DELETE, ["api-keys", id]) => api_key::revoke(cx, db, &who()?, id),
         (&Method::GET, ["subaccounts"]) => subaccount::list(db, &who()?),
-        (&Method::POST, ["subaccounts"]) => subaccount::create(cx, db, &who()?, &request.json()?).map(|s| Response::json(202, &s)),
-        (&Method::GET, ["subaccounts", id]) => subaccount::get(db, &who()?, id),
-        (_, ["signup" | "login" | "logout" | "me" | "api-keys" | "subaccounts"] | ["api-keys" | "subaccounts", _]) => {
-            Err(Problem::method_not_allowed())
+        (&Method::POST, ["subaccounts"]) => {
+            subaccount::create(cx, db, &who()?, &request.json()?).map(|s| Response::json(202, &s))
         }
+        (&Method::GET, ["subaccounts", id]) => subaccount::get(db, &who()?, id),
+        (
+            _,
+            ["signup" | "login" | "logout" | "me" | "api-keys" | "subaccounts"]
+            | ["api-keys" | "subaccounts", _],
+        ) => Err(Problem::method_not_allowed()),
         _ => Err(Problem::not_found()),
     }
 }
@@ -77,8 +93,14 @@ fn api(cx: &Context<'_>, db: &dyn Db, request: &Request, path: &[&str]) -> Answe
 ///
 /// # Errors
 /// When the store fails.
-pub fn identity(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Result<Option<Identity>, Problem> {
-    let Some(credential) = Credential::of(request) else { return Ok(None) };
+pub fn identity(
+    cx: &Context<'_>,
+    db: &dyn Db,
+    request: &Request,
+) -> Result<Option<Identity>, Problem> {
+    let Some(credential) = Credential::of(request) else {
+        return Ok(None);
+    };
     Ok(match &credential {
         Credential::Key(_) => keys::find(db, &credential.hash(), cx.now)?,
         Credential::Session(_) => session::find(db, &credential.hash(), cx.now)?,

@@ -39,7 +39,14 @@ pub struct View {
 
 impl From<Subaccount> for View {
     fn from(s: Subaccount) -> Self {
-        View { id: s.id, name: s.name, status: s.status, reason: s.reason, base_url: s.base_url, created_at: s.created_at }
+        View {
+            id: s.id,
+            name: s.name,
+            status: s.status,
+            reason: s.reason,
+            base_url: s.base_url,
+            created_at: s.created_at,
+        }
     }
 }
 
@@ -50,14 +57,27 @@ const MAX: i64 = 1000;
 ///
 /// # Errors
 /// 422 for a bad name, 409 when there are too many.
-pub fn create(cx: &Context<'_>, db: &dyn Db, who: &Identity, input: &NewSubaccount) -> Result<View, Problem> {
+pub fn create(
+    cx: &Context<'_>,
+    db: &dyn Db,
+    who: &Identity,
+    input: &NewSubaccount,
+) -> Result<View, Problem> {
     let name = input::name("name", &input.name)?;
     if subaccount::count(db, &who.account_id)? >= MAX {
-        return Err(Problem::new(409, "Too many sub-accounts").detail(format!("An account has at most {MAX} sub-accounts.")));
+        return Err(Problem::new(409, "Too many sub-accounts")
+            .detail(format!("An account has at most {MAX} sub-accounts.")));
     }
     let id = new_id(cx.now);
     subaccount::insert(db, &id, &who.account_id, &name, cx.now)?;
-    Ok(View { id, name, status: "requested".to_owned(), reason: None, base_url: None, created_at: cx.now })
+    Ok(View {
+        id,
+        name,
+        status: "requested".to_owned(),
+        reason: None,
+        base_url: None,
+        created_at: cx.now,
+    })
 }
 
 /// The account's sub-accounts, newest first.
@@ -65,7 +85,10 @@ pub fn create(cx: &Context<'_>, db: &dyn Db, who: &Identity, input: &NewSubaccou
 /// # Errors
 /// When the store fails.
 pub fn list(db: &dyn Db, who: &Identity) -> Answer {
-    let items: Vec<View> = subaccount::list(db, &who.account_id)?.into_iter().map(View::from).collect();
+    let items: Vec<View> = subaccount::list(db, &who.account_id)?
+        .into_iter()
+        .map(View::from)
+        .collect();
     Ok(Response::json(200, &json!({"items": items})))
 }
 

@@ -54,8 +54,13 @@ pub fn asset(request: &Request, name: &str) -> Answer {
     let mut response = Response::asset(asset.content_type, asset.bytes);
     if request.param("v").as_deref() != Some(version.as_str()) {
         let tag = format!("\"{version}\"");
-        response.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if request.header(IF_NONE_MATCH).is_some_and(|seen| seen.contains(&tag)) {
+        response
+            .headers
+            .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if request
+            .header(IF_NONE_MATCH)
+            .is_some_and(|seen| seen.contains(&tag))
+        {
             response.status = StatusCode::NOT_MODIFIED;
             response.body = Body::Full(Vec::new());
         }

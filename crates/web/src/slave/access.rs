@@ -27,7 +27,9 @@ pub enum Caller {
 /// When the store fails.
 pub fn caller(cx: &Context<'_>, request: &Request) -> Result<Caller, Problem> {
     let tenant_path = matches!(request.segments()[..], ["s", _, second, ..] if second != "static" && second != "u");
-    let Some(credential) = Credential::of(request).filter(|_| tenant_path) else { return Ok(Caller::Nobody) };
+    let Some(credential) = Credential::of(request).filter(|_| tenant_path) else {
+        return Ok(Caller::Nobody);
+    };
     let token_hash = credential.hash();
     let control = cx.control()?;
     if let Some(who) = credential::get(&*control, &token_hash, cx.now)? {
@@ -37,18 +39,29 @@ pub fn caller(cx: &Context<'_>, request: &Request) -> Result<Caller, Problem> {
         Credential::Key(_) => "key",
         Credential::Session(_) => "session",
     };
-    Ok(Caller::Ask(Introspect { kind: kind.to_owned(), token_hash }))
+    Ok(Caller::Ask(Introspect {
+        kind: kind.to_owned(),
+        token_hash,
+    }))
 }
 
 /// Takes note of what the master answered.
 ///
 /// # Errors
 /// When the store fails.
-pub fn remember(cx: &Context<'_>, asked: &Introspect, answer: Introspected) -> Result<Option<Identity>, Problem> {
+pub fn remember(
+    cx: &Context<'_>,
+    asked: &Introspect,
+    answer: Introspected,
+) -> Result<Option<Identity>, Problem> {
     if !answer.active {
         return Ok(None);
     }
-    let who = Identity { account_id: answer.account_id, user_id: answer.user_id, email: answer.email };
+    let who = Identity {
+        account_id: answer.account_id,
+        user_id: answer.user_id,
+        email: answer.email,
+    };
     credential::put(&*cx.control()?, &asked.token_hash, &who, cx.now)?;
     Ok(Some(who))
 }
@@ -59,9 +72,16 @@ pub fn remember(cx: &Context<'_>, asked: &Introspect, answer: Introspected) -> R
 /// 404 when there is no such tenant or it belongs to somebody else: the two look the same.
 pub fn scope<'a>(cx: &'a Context<'a>, id: &str, who: &Identity) -> Result<Scope<'a>, Problem> {
     let control = cx.control()?;
-    let tenant = tenant::get(&*control, id)?.filter(|t| t.account_id == who.account_id).ok_or_else(Problem::not_found)?;
+    let tenant = tenant::get(&*control, id)?
+        .filter(|t| t.account_id == who.account_id)
+        .ok_or_else(Problem::not_found)?;
     let db = tenant::open(cx.stores, &*control, &tenant)?;
-    Ok(Scope { cx, control, tenant, db })
+    Ok(Scope {
+        cx,
+        control,
+        tenant,
+        db,
+    })
 }
 
 /// A tenant, for callers who show something else than a credential (a signed link, a worker's lease).
@@ -72,5 +92,10 @@ pub fn public<'a>(cx: &'a Context<'a>, id: &str) -> Result<Scope<'a>, Problem> {
     let control = cx.control()?;
     let tenant = tenant::get(&*control, id)?.ok_or_else(Problem::not_found)?;
     let db = tenant::open(cx.stores, &*control, &tenant)?;
-    Ok(Scope { cx, control, tenant, db })
+    Ok(Scope {
+        cx,
+        control,
+        tenant,
+        db,
+    })
 }

@@ -76,7 +76,9 @@ pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
             return Some(head);
         }
         // An answer that has begun cannot become an error any more; a broken end is all that is left.
-        let rows = import::failed_rows(&*db, import.id, after, PIECE).ok().filter(|r| !r.is_empty())?;
+        let rows = import::failed_rows(&*db, import.id, after, PIECE)
+            .ok()
+            .filter(|r| !r.is_empty())?;
         after = rows.last().map_or(i64::MAX, |r| r.no);
         let mut piece = Vec::new();
         for row in rows {
@@ -89,12 +91,18 @@ pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
         }
         Some(piece)
     });
-    Ok(Response::download("text/csv; charset=utf-8", &format!("import-{}-errors.csv", import.id), Box::new(pieces)))
+    Ok(Response::download(
+        "text/csv; charset=utf-8",
+        &format!("import-{}-errors.csv", import.id),
+        Box::new(pieces),
+    ))
 }
 
 fn header(import: &Import, delimiter: &str) -> Vec<u8> {
     let headers = import.columns.iter().map(|c| quoted(&c.header));
-    let headers: Vec<_> = headers.chain(["error_code".to_owned(), "error".to_owned()]).collect();
+    let headers: Vec<_> = headers
+        .chain(["error_code".to_owned(), "error".to_owned()])
+        .collect();
     format!("{}\r\n", headers.join(delimiter)).into_bytes()
 }
 

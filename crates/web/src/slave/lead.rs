@@ -33,7 +33,16 @@ pub struct View {
 
 impl From<Lead> for View {
     fn from(lead: Lead) -> Self {
-        let [email, first_name, last_name, job_title, company, phone, linkedin, country] = lead.fields.built_in;
+        let [
+            email,
+            first_name,
+            last_name,
+            job_title,
+            company,
+            phone,
+            linkedin,
+            country,
+        ] = lead.fields.built_in;
         View {
             id: lead.id,
             email,
@@ -57,7 +66,9 @@ impl From<Lead> for View {
 /// # Errors
 /// 422 for a wrong parameter.
 pub fn query(request: &Request) -> Result<Query, Problem> {
-    let email = request.param("email").map(|e| domain::address::normalize(&e).unwrap_or(e));
+    let email = request
+        .param("email")
+        .map(|e| domain::address::normalize(&e).unwrap_or(e));
     Ok(Query {
         before: input::cursor(request.param("cursor"))?,
         limit: input::limit(request.param("limit"))?,
@@ -72,11 +83,17 @@ pub fn query(request: &Request) -> Result<Query, Problem> {
 /// # Errors
 /// When the store fails.
 pub fn page(scope: &Scope<'_>, query: &Query) -> Result<(Vec<Lead>, Option<String>), Problem> {
-    let one_more = Query { limit: query.limit + 1, ..query.clone() };
+    let one_more = Query {
+        limit: query.limit + 1,
+        ..query.clone()
+    };
     let mut leads = lead::list(&*scope.db, &one_more)?;
     let more = leads.len() as i64 > query.limit;
     leads.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
-    let next = leads.last().filter(|_| more).map(|l| input::cursor_text(l.id));
+    let next = leads
+        .last()
+        .filter(|_| more)
+        .map(|l| input::cursor_text(l.id));
     Ok((leads, next))
 }
 
@@ -86,12 +103,26 @@ pub fn page(scope: &Scope<'_>, query: &Query) -> Result<(Vec<Lead>, Option<Strin
 /// 422 for a wrong parameter.
 pub fn list(scope: &Scope<'_>, request: &Request) -> Answer {
     let query = query(request)?;
-    let mut leads = lead::list_json(&*scope.db, &Query { limit: query.limit + 1, ..query.clone() })?;
+    let mut leads = lead::list_json(
+        &*scope.db,
+        &Query {
+            limit: query.limit + 1,
+            ..query.clone()
+        },
+    )?;
     let more = leads.len() as i64 > query.limit;
     leads.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
-    let next = leads.last().filter(|_| more).map_or("null".to_owned(), |(id, _)| format!("\"{}\"", input::cursor_text(*id)));
+    let next = leads
+        .last()
+        .filter(|_| more)
+        .map_or("null".to_owned(), |(id, _)| {
+            format!("\"{}\"", input::cursor_text(*id))
+        });
     let items: Vec<_> = leads.into_iter().map(|(_, json)| json).collect();
-    Ok(Response::json_text(200, format!("{{\"items\":[{}],\"next_cursor\":{next}}}", items.join(","))))
+    Ok(Response::json_text(
+        200,
+        format!("{{\"items\":[{}],\"next_cursor\":{next}}}", items.join(",")),
+    ))
 }
 
 /// `GET /leads/{id}`
@@ -108,7 +139,10 @@ pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
 /// # Errors
 /// When the store fails.
 pub fn tags(scope: &Scope<'_>) -> Answer {
-    let items: Vec<_> = tag::names(&*scope.db)?.into_iter().map(|name| json!({"name": name})).collect();
+    let items: Vec<_> = tag::names(&*scope.db)?
+        .into_iter()
+        .map(|name| json!({"name": name}))
+        .collect();
     Ok(Response::json(200, &json!({"items": items})))
 }
 
@@ -145,31 +179,51 @@ impl NewLead {
             &self.country,
         ];
         for (field, value) in Field::ALL.into_iter().zip(given) {
-            let Some(value) = value.as_deref().map(str::trim).filter(|v| !v.is_empty()) else { continue };
+            let Some(value) = value.as_deref().map(str::trim).filter(|v| !v.is_empty()) else {
+                continue;
+            };
             check_length(field.name(), value)?;
-            let value = if field == Field::Email { input::email("email", value)? } else { value.to_owned() };
+            let value = if field == Field::Email {
+                input::email("email", value)?
+            } else {
+                value.to_owned()
+            };
             fields.set(field, value);
         }
         if self.data.len() > MANY {
-            return Err(Problem::invalid("data", format!("must have at most {MANY} fields")));
+            return Err(Problem::invalid(
+                "data",
+                format!("must have at most {MANY} fields"),
+            ));
         }
         for (name, value) in &self.data {
             let path = format!("data.{name}");
             if data_name(name) != *name || name.is_empty() || Field::from_name(name).is_some() {
-                return Err(Problem::invalid(path, "a custom field's name has lower-case letters, digits and _, and is no built-in field's"));
+                return Err(Problem::invalid(
+                    path,
+                    "a custom field's name has lower-case letters, digits and _, and is no built-in field's",
+                ));
             }
             let text = match value {
                 serde_json::Value::Null => continue,
                 serde_json::Value::String(text) => text.clone(),
                 serde_json::Value::Number(number) => number.to_string(),
                 serde_json::Value::Bool(flag) => flag.to_string(),
-                _ => return Err(Problem::invalid(path, "must be a text, a number or a boolean")),
+                _ => {
+                    return Err(Problem::invalid(
+                        path,
+                        "must be a text, a number or a boolean",
+                    ));
+                }
             };
             check_length(&path, &text)?;
             fields.data.insert(name.clone(), text);
         }
         if fields.keys().is_empty() {
-            return Err(Problem::invalid("email", "a lead needs an e-mail address or a LinkedIn profile"));
+            return Err(Problem::invalid(
+                "email",
+                "a lead needs an e-mail address or a LinkedIn profile",
+            ));
         }
         Ok(fields)
     }
@@ -177,7 +231,10 @@ impl NewLead {
 
 fn check_length(field: &str, value: &str) -> Result<(), Problem> {
     if value.len() > domain::table::CELL_MAX {
-        return Err(Problem::invalid(field, format!("must have at most {} bytes", domain::table::CELL_MAX)));
+        return Err(Problem::invalid(
+            field,
+            format!("must have at most {} bytes", domain::table::CELL_MAX),
+        ));
     }
     match value.contains('\0') {
         true => Err(Problem::invalid(field, "must not hold NUL")),
@@ -194,7 +251,10 @@ pub fn upsert(scope: &Scope<'_>, input: &NewLead) -> Answer {
     let tags: Result<Vec<_>, _> = input.tags.iter().map(|t| input::name("tags", t)).collect();
     let tags = tags?;
     if tags.len() > MANY {
-        return Err(Problem::invalid("tags", format!("must have at most {MANY}")));
+        return Err(Problem::invalid(
+            "tags",
+            format!("must have at most {MANY}"),
+        ));
     }
     let (db, now) = (&*scope.db, scope.cx.now);
     let verdict = scope.promising(&["rule", "timeline"], || {
@@ -203,8 +263,20 @@ pub fn upsert(scope: &Scope<'_>, input: &NewLead) -> Answer {
             let known = lead::known_for(db, &rows)?;
             lead::ensure_custom_fields(db, rows[0].1.data.keys().map(String::as_str), now)?;
             let mut changes = merge(rows, known, lead::next_id(db)?);
-            let tag_ids: Vec<_> = tags.iter().map(|t| tag::ensure(db, t, now)).collect::<Result<_, _>>()?;
-            lead::apply(db, &changes, Source { name: "api", import_id: None, tag_ids: &tag_ids }, now)?;
+            let tag_ids: Vec<_> = tags
+                .iter()
+                .map(|t| tag::ensure(db, t, now))
+                .collect::<Result<_, _>>()?;
+            lead::apply(
+                db,
+                &changes,
+                Source {
+                    name: "api",
+                    import_id: None,
+                    tag_ids: &tag_ids,
+                },
+                now,
+            )?;
             Ok(changes.verdicts.pop().map(|v| v.1))
         })
     })?;
@@ -212,9 +284,12 @@ pub fn upsert(scope: &Scope<'_>, input: &NewLead) -> Answer {
         Some(Verdict::Created(id)) => (201, id),
         Some(Verdict::Updated(id) | Verdict::Unchanged(id)) => (200, id),
         Some(Verdict::Skipped(_)) => {
-            return Err(Problem::new(409, "The address is suppressed").detail("It asked not to be written to. Nothing was changed."));
+            return Err(Problem::new(409, "The address is suppressed")
+                .detail("It asked not to be written to. Nothing was changed."));
         }
-        Some(Verdict::Failed(_, reason)) => return Err(Problem::new(409, "Two leads match").detail(reason)),
+        Some(Verdict::Failed(_, reason)) => {
+            return Err(Problem::new(409, "Two leads match").detail(reason));
+        }
         None => return Err(Problem::new(500, "The server failed")),
     };
     let lead = lead::get(db, id)?.ok_or_else(Problem::not_found)?;

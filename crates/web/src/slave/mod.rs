@@ -49,8 +49,16 @@ impl Scope<'_> {
     ///
     /// # Errors
     /// What `change` says, or that the store failed.
-    pub fn promising<T>(&self, stages: &[&str], change: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
-        let mark = |at| stages.iter().try_for_each(|stage| work::mark(&*self.control, &self.tenant.id, stage, at, at));
+    pub fn promising<T>(
+        &self,
+        stages: &[&str],
+        change: impl FnOnce() -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let mark = |at| {
+            stages
+                .iter()
+                .try_for_each(|stage| work::mark(&*self.control, &self.tenant.id, stage, at, at))
+        };
         mark(self.cx.now)?;
         let done = change()?;
         mark(self.cx.now + 1)?;
@@ -62,10 +70,13 @@ impl Scope<'_> {
 /// answer too.
 pub fn handle(cx: &Context<'_>, request: &Request, who: Option<&Identity>) -> Response {
     let segments = request.segments();
-    let wants_page = matches!(segments[..], ["s", _, ref rest @ ..] if rest.first() != Some(&"api"));
+    let wants_page =
+        matches!(segments[..], ["s", _, ref rest @ ..] if rest.first() != Some(&"api"));
     match route(cx, request, &segments, who) {
         Ok(response) => response,
-        Err(problem) if wants_page => pages::problem(pages::routes::slave_frame(cx, &segments, who), problem),
+        Err(problem) if wants_page => {
+            pages::problem(pages::routes::slave_frame(cx, &segments, who), problem)
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -111,11 +122,15 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["leads", id]) if *m == get => lead::get(scope, id),
         (m, ["tags"]) if *m == get => lead::tags(scope),
         (m, ["profiles"]) if *m == get => profile::list(scope),
-        (m, ["profiles"]) if *m == post => profile::create(scope, request.json()?).map(|p| Response::json(201, &p)),
+        (m, ["profiles"]) if *m == post => {
+            profile::create(scope, request.json()?).map(|p| Response::json(201, &p))
+        }
         (m, ["profiles", id]) if *m == get => profile::get(scope, id),
         (m, ["profiles", id]) if *m == patch => profile::change(scope, id, &request.json()?),
         (m, ["rules"]) if *m == get => rule::list(scope),
-        (m, ["rules"]) if *m == post => rule::create(scope, request.json()?).map(|r| Response::json(201, &r)),
+        (m, ["rules"]) if *m == post => {
+            rule::create(scope, request.json()?).map(|r| Response::json(201, &r))
+        }
         (m, ["rules", id]) if *m == get => rule::get(scope, id),
         (m, ["rules", id]) if *m == patch => rule::change(scope, id, &request.json()?),
         (m, ["requests"]) if *m == get => request::list(scope, request),
@@ -125,7 +140,9 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["imports", id, "errors.csv"]) if *m == get => import::errors(scope, id),
         (_, ["imports" | "leads" | "tags" | "profiles" | "rules" | "requests" | "timeline"])
         | (_, ["imports" | "leads" | "profiles" | "rules" | "requests", _])
-        | (_, ["imports", _, "errors.csv"] | ["requests", _, "cancellation"]) => Err(Problem::method_not_allowed()),
+        | (_, ["imports", _, "errors.csv"] | ["requests", _, "cancellation"]) => {
+            Err(Problem::method_not_allowed())
+        }
         _ => Err(Problem::not_found()),
     }
 }

@@ -18,7 +18,10 @@ pub fn route(cx: &Context<'_>, request: &Request, path: &[&str]) -> Answer {
         (&Method::PUT, ["subaccounts", id]) => place(cx, id, &request.json()?),
         (&Method::GET, ["status"]) => {
             let used = tenant::count(&*cx.control()?)?;
-            Ok(Response::json(200, &json!({"slots": cx.config.slots, "used": used})))
+            Ok(Response::json(
+                200,
+                &json!({"slots": cx.config.slots, "used": used}),
+            ))
         }
         (_, ["subaccounts", _] | ["status"]) => Err(Problem::method_not_allowed()),
         _ => Err(Problem::not_found()),
@@ -27,14 +30,28 @@ pub fn route(cx: &Context<'_>, request: &Request, path: &[&str]) -> Answer {
 
 /// Gives a sub-account a slot and a database. Asking twice is the same as once.
 fn place(cx: &Context<'_>, id: &str, placement: &Placement) -> Answer {
-    let id = uuid::Uuid::parse_str(id).map_err(|_| Problem::not_found())?.to_string();
+    let id = uuid::Uuid::parse_str(id)
+        .map_err(|_| Problem::not_found())?
+        .to_string();
     let name = input::name("name", &placement.name)?;
     let control = cx.control()?;
-    let found = tenant::allocate(&*control, &id, &placement.account_id, &name, cx.config.slots, cx.now)?;
+    let found = tenant::allocate(
+        &*control,
+        &id,
+        &placement.account_id,
+        &name,
+        cx.config.slots,
+        cx.now,
+    )?;
     let Some(tenant) = found else {
         let detail = format!("All {} slots of this node are taken.", cx.config.slots);
         return Err(Problem::new(409, "No free slot").detail(detail));
     };
     tenant::open(cx.stores, &*control, &tenant)?;
-    Ok(Response::json(200, &Placed { base_url: format!("{}/s/{id}", cx.config.public_url) }))
+    Ok(Response::json(
+        200,
+        &Placed {
+            base_url: format!("{}/s/{id}", cx.config.public_url),
+        },
+    ))
 }

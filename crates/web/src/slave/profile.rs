@@ -84,28 +84,56 @@ fn check(input: &NewProfile) -> Result<(), Problem> {
     let s = &input.settings;
     let host_ok = |c: char| c.is_alphanumeric() || ".-:[]_".contains(c);
     if s.host.is_empty() || s.host.len() > 253 || !s.host.chars().all(host_ok) {
-        return Err(Problem::invalid("settings.host", "must be a host name or an address, without a scheme"));
+        return Err(Problem::invalid(
+            "settings.host",
+            "must be a host name or an address, without a scheme",
+        ));
     }
     if s.port == 0 {
-        return Err(Problem::invalid("settings.port", "must be a number from 1 to 65535"));
+        return Err(Problem::invalid(
+            "settings.port",
+            "must be a number from 1 to 65535",
+        ));
     }
-    domain::address::of_mailbox(&s.from).map_err(|e| Problem::invalid("settings.from", e.to_string()))?;
+    domain::address::of_mailbox(&s.from)
+        .map_err(|e| Problem::invalid("settings.from", e.to_string()))?;
     if s.from.len() > 500 {
-        return Err(Problem::invalid("settings.from", "must have at most 500 bytes"));
+        return Err(Problem::invalid(
+            "settings.from",
+            "must have at most 500 bytes",
+        ));
     }
     if s.username.is_some() != s.password.is_some() {
-        return Err(Problem::invalid("settings.password", "username and password go together"));
+        return Err(Problem::invalid(
+            "settings.password",
+            "username and password go together",
+        ));
     }
-    for (field, value) in [("settings.username", &s.username), ("settings.password", &s.password)] {
-        if value.as_ref().is_some_and(|v| v.is_empty() || v.len() > 1000 || v.contains(['\0', '\r', '\n'])) {
-            return Err(Problem::invalid(field, "must have 1 to 1000 bytes and no line breaks"));
+    for (field, value) in [
+        ("settings.username", &s.username),
+        ("settings.password", &s.password),
+    ] {
+        if value
+            .as_ref()
+            .is_some_and(|v| v.is_empty() || v.len() > 1000 || v.contains(['\0', '\r', '\n']))
+        {
+            return Err(Problem::invalid(
+                field,
+                "must have 1 to 1000 bytes and no line breaks",
+            ));
         }
     }
     if input.quotas.daily_max == Some(0) {
-        return Err(Problem::invalid("quotas.daily_max", "must be at least 1; switch the profile off instead"));
+        return Err(Problem::invalid(
+            "quotas.daily_max",
+            "must be at least 1; switch the profile off instead",
+        ));
     }
     if input.quotas.interval_ms.is_some_and(|i| i > INTERVAL_MAX) {
-        return Err(Problem::invalid("quotas.interval_ms", format!("must be at most {INTERVAL_MAX} (a day)")));
+        return Err(Problem::invalid(
+            "quotas.interval_ms",
+            format!("must be at most {INTERVAL_MAX} (a day)"),
+        ));
     }
     Ok(())
 }
@@ -123,7 +151,8 @@ pub fn create(scope: &Scope<'_>, input: NewProfile) -> Result<serde_json::Value,
     let name = input::name("name", &input.name)?;
     check(&input)?;
     if profile::list(&*scope.db)?.len() >= MAX {
-        return Err(Problem::new(409, "Too many profiles").detail(format!("A sub-account has at most {MAX} profiles.")));
+        return Err(Problem::new(409, "Too many profiles")
+            .detail(format!("A sub-account has at most {MAX} profiles.")));
     }
     let sealer = Sealer::new(&scope.cx.config.secret_key);
     let s = input.settings;
@@ -132,13 +161,25 @@ pub fn create(scope: &Scope<'_>, input: NewProfile) -> Result<serde_json::Value,
         port: s.port,
         tls: s.tls,
         username: s.username,
-        password: s.password.map(|p| sealer.seal(&place(&scope.tenant.id), &p)),
+        password: s
+            .password
+            .map(|p| sealer.seal(&place(&scope.tenant.id), &p)),
         from: s.from.trim().to_owned(),
     };
-    let quotas = Quotas { daily_max: input.quotas.daily_max, interval_ms: input.quotas.interval_ms };
+    let quotas = Quotas {
+        daily_max: input.quotas.daily_max,
+        interval_ms: input.quotas.interval_ms,
+    };
     let settings = serde_json::to_string(&kept).unwrap_or_default();
     let id = scope.promising(&["profiles", "plan", "claim"], || {
-        Ok(profile::insert(&*scope.db, &name, "smtp", &settings, &quotas, scope.cx.now)?)
+        Ok(profile::insert(
+            &*scope.db,
+            &name,
+            "smtp",
+            &settings,
+            &quotas,
+            scope.cx.now,
+        )?)
     })?;
     view(&find(scope, id)?).ok_or_else(Problem::not_found)
 }
@@ -175,7 +216,14 @@ pub fn opened(config_key: &str, subaccount: &str, p: &Profile) -> Option<SmtpSet
         Some(sealed) => Some(Sealer::new(config_key).open(&place(subaccount), &sealed)?),
         None => None,
     };
-    Some(SmtpSettings { host: kept.host, port: kept.port, tls: kept.tls, username: kept.username, password, from: kept.from })
+    Some(SmtpSettings {
+        host: kept.host,
+        port: kept.port,
+        tls: kept.tls,
+        username: kept.username,
+        password,
+        from: kept.from,
+    })
 }
 
 /// `GET /profiles`
@@ -193,7 +241,10 @@ pub fn list(scope: &Scope<'_>) -> Answer {
 /// 404 when there is none.
 pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
     let profile = find(scope, input::id(id)?)?;
-    Ok(Response::json(200, &view(&profile).ok_or_else(Problem::not_found)?))
+    Ok(Response::json(
+        200,
+        &view(&profile).ok_or_else(Problem::not_found)?,
+    ))
 }
 
 /// What `PATCH` takes.
@@ -211,6 +262,16 @@ pub struct Change {
 pub fn change(scope: &Scope<'_>, id: &str, input: &Change) -> Answer {
     let id = input::id(id)?;
     find(scope, id)?;
-    scope.promising(&["profiles", "plan", "claim"], || Ok(profile::set_active(&*scope.db, id, input.active, scope.cx.now)?))?;
-    Ok(Response::json(200, &view(&find(scope, id)?).ok_or_else(Problem::not_found)?))
+    scope.promising(&["profiles", "plan", "claim"], || {
+        Ok(profile::set_active(
+            &*scope.db,
+            id,
+            input.active,
+            scope.cx.now,
+        )?)
+    })?;
+    Ok(Response::json(
+        200,
+        &view(&find(scope, id)?).ok_or_else(Problem::not_found)?,
+    ))
 }

@@ -9,9 +9,23 @@ use crate::input;
 use crate::slave::Scope;
 
 /// The statuses of a request's lifecycle.
-pub const STATUSES: [&str; 7] = ["pending", "running", "performed", "failed", "aborted", "canceled", "uncertain"];
+pub const STATUSES: [&str; 7] = [
+    "pending",
+    "running",
+    "performed",
+    "failed",
+    "aborted",
+    "canceled",
+    "uncertain",
+];
 /// The kinds of requests.
-pub const KINDS: [&str; 5] = ["inboxcheck", "connectioncheck", "job", "enrichment", "outreach"];
+pub const KINDS: [&str; 5] = [
+    "inboxcheck",
+    "connectioncheck",
+    "job",
+    "enrichment",
+    "outreach",
+];
 
 fn view(r: &Row) -> Value {
     json!({
@@ -37,7 +51,10 @@ fn view(r: &Row) -> Value {
 /// 422 for a wrong parameter.
 pub fn query(request: &Request) -> Result<Query, Problem> {
     let one_of = |name: &str, known: &[&str]| match request.param(name) {
-        Some(value) if !known.contains(&value.as_str()) => Err(Problem::invalid(name, format!("must be one of: {}", known.join(", ")))),
+        Some(value) if !known.contains(&value.as_str()) => Err(Problem::invalid(
+            name,
+            format!("must be one of: {}", known.join(", ")),
+        )),
         value => Ok(value),
     };
     Ok(Query {
@@ -45,7 +62,13 @@ pub fn query(request: &Request) -> Result<Query, Problem> {
         limit: input::limit(request.param("limit"))?,
         kind: one_of("kind", &KINDS)?,
         status: one_of("status", &STATUSES)?,
-        lead_id: request.param("lead_id").map(|id| id.parse().map_err(|_| Problem::invalid("lead_id", "must be a number"))).transpose()?,
+        lead_id: request
+            .param("lead_id")
+            .map(|id| {
+                id.parse()
+                    .map_err(|_| Problem::invalid("lead_id", "must be a number"))
+            })
+            .transpose()?,
     })
 }
 
@@ -54,11 +77,17 @@ pub fn query(request: &Request) -> Result<Query, Problem> {
 /// # Errors
 /// When the store fails.
 pub fn page(scope: &Scope<'_>, query: &Query) -> Result<(Vec<Row>, Option<String>), Problem> {
-    let one_more = Query { limit: query.limit + 1, ..query.clone() };
+    let one_more = Query {
+        limit: query.limit + 1,
+        ..query.clone()
+    };
     let mut rows = request::list(&*scope.db, &one_more)?;
     let more = rows.len() as i64 > query.limit;
     rows.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
-    let next = rows.last().filter(|_| more).map(|r| input::cursor_text(r.id));
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|r| input::cursor_text(r.id));
     Ok((rows, next))
 }
 
@@ -68,7 +97,10 @@ pub fn page(scope: &Scope<'_>, query: &Query) -> Result<(Vec<Row>, Option<String
 /// 422 for a wrong parameter.
 pub fn list(scope: &Scope<'_>, request: &Request) -> Answer {
     let (rows, next) = page(scope, &query(request)?)?;
-    Ok(Response::json(200, &json!({"items": rows.iter().map(view).collect::<Vec<_>>(), "next_cursor": next})))
+    Ok(Response::json(
+        200,
+        &json!({"items": rows.iter().map(view).collect::<Vec<_>>(), "next_cursor": next}),
+    ))
 }
 
 /// `GET /requests/{id}`, with the mail as it was written.
@@ -98,10 +130,20 @@ pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
 pub fn cancel(scope: &Scope<'_>, id: &str) -> Answer {
     let id = input::id(id)?;
     let row = request::get(&*scope.db, id)?.ok_or_else(Problem::not_found)?;
-    let canceled = scope.promising(&["timeline"], || transaction(&*scope.db, || Ok(request::cancel(&*scope.db, id, scope.cx.now)?)))?;
+    let canceled = scope.promising(&["timeline"], || {
+        transaction(&*scope.db, || {
+            Ok(request::cancel(&*scope.db, id, scope.cx.now)?)
+        })
+    })?;
     if !canceled {
-        let detail = format!("It is {}; only a request that waits can be canceled. Nothing was changed.", row.status);
+        let detail = format!(
+            "It is {}; only a request that waits can be canceled. Nothing was changed.",
+            row.status
+        );
         return Err(Problem::new(409, "The request does not wait").detail(detail));
     }
-    Ok(Response::json(200, &view(&request::get(&*scope.db, id)?.ok_or_else(Problem::not_found)?)))
+    Ok(Response::json(
+        200,
+        &view(&request::get(&*scope.db, id)?.ok_or_else(Problem::not_found)?),
+    ))
 }

@@ -46,10 +46,16 @@ fn check(scope: &Scope<'_>, input: &NewRule) -> Result<(), Problem> {
     let Trigger::TagAdded { tag } = &input.trigger;
     input::name("trigger.tag", tag)?;
     if !(0..=DELAY_MAX).contains(&input.delay_s) {
-        return Err(Problem::invalid("delay_s", format!("must be from 0 to {DELAY_MAX} seconds")));
+        return Err(Problem::invalid(
+            "delay_s",
+            format!("must be from 0 to {DELAY_MAX} seconds"),
+        ));
     }
     if input.filter.as_ref().is_some_and(|f| f.depth() > DEPTH_MAX) {
-        return Err(Problem::invalid("filter", format!("must not nest deeper than {DEPTH_MAX}")));
+        return Err(Problem::invalid(
+            "filter",
+            format!("must not nest deeper than {DEPTH_MAX}"),
+        ));
     }
     let Action::NewOutreach { subject, body, .. } = &input.action;
     if subject.trim().is_empty() {
@@ -72,11 +78,16 @@ pub fn create(scope: &Scope<'_>, input: NewRule) -> Result<serde_json::Value, Pr
     check(scope, &input)?;
     let (db, now) = (&*scope.db, scope.cx.now);
     if rule::list(db)?.len() >= MAX {
-        return Err(Problem::new(409, "Too many rules").detail(format!("A sub-account has at most {MAX} rules.")));
+        return Err(Problem::new(409, "Too many rules")
+            .detail(format!("A sub-account has at most {MAX} rules.")));
     }
     let id = scope.promising(&["rule"], || {
         transaction(db, || {
-            let cursor = if input.apply_to_previous { 0 } else { event::last_id(db)? };
+            let cursor = if input.apply_to_previous {
+                0
+            } else {
+                event::last_id(db)?
+            };
             let content_id = content::insert(db, &input.action, now)?;
             let rule = Rule {
                 id: 0,
@@ -103,7 +114,12 @@ fn find(scope: &Scope<'_>, id: i64) -> Result<Rule, Problem> {
 /// A rule with how many leads it is for, waits for and was done for.
 fn view(scope: &Scope<'_>, r: &Rule) -> Result<serde_json::Value, Problem> {
     let counts = rule::counts(&*scope.db, r.id)?;
-    let count = |status: &str| counts.iter().find(|(s, _)| s == status).map_or(0, |(_, n)| *n);
+    let count = |status: &str| {
+        counts
+            .iter()
+            .find(|(s, _)| s == status)
+            .map_or(0, |(_, n)| *n)
+    };
     Ok(json!({
         "id": r.id,
         "name": r.name,
@@ -122,7 +138,10 @@ fn view(scope: &Scope<'_>, r: &Rule) -> Result<serde_json::Value, Problem> {
 /// # Errors
 /// When the store fails.
 pub fn list(scope: &Scope<'_>) -> Answer {
-    let items: Result<Vec<_>, _> = rule::list(&*scope.db)?.iter().map(|r| view(scope, r)).collect();
+    let items: Result<Vec<_>, _> = rule::list(&*scope.db)?
+        .iter()
+        .map(|r| view(scope, r))
+        .collect();
     Ok(Response::json(200, &json!({"items": items?})))
 }
 
@@ -131,7 +150,10 @@ pub fn list(scope: &Scope<'_>) -> Answer {
 /// # Errors
 /// 404 when there is none.
 pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
-    Ok(Response::json(200, &view(scope, &find(scope, input::id(id)?)?)?))
+    Ok(Response::json(
+        200,
+        &view(scope, &find(scope, input::id(id)?)?)?,
+    ))
 }
 
 /// What `PATCH` takes.
@@ -149,6 +171,13 @@ pub struct Change {
 pub fn change(scope: &Scope<'_>, id: &str, input: &Change) -> Answer {
     let id = input::id(id)?;
     find(scope, id)?;
-    scope.promising(&["rule"], || Ok(rule::set_active(&*scope.db, id, input.active, scope.cx.now)?))?;
+    scope.promising(&["rule"], || {
+        Ok(rule::set_active(
+            &*scope.db,
+            id,
+            input.active,
+            scope.cx.now,
+        )?)
+    })?;
     Ok(Response::json(200, &view(scope, &find(scope, id)?)?))
 }

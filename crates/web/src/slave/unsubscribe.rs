@@ -17,9 +17,14 @@ use crate::slave::Scope;
 /// 404 for a link that we did not make.
 pub fn handle(scope: &Scope<'_>, request: &Request, token: &str) -> Answer {
     let sealer = Sealer::new(&scope.cx.config.secret_key);
-    let lead_id = sealer.signed_lead(&scope.tenant.id, token).ok_or_else(Problem::not_found)?;
+    let lead_id = sealer
+        .signed_lead(&scope.tenant.id, token)
+        .ok_or_else(Problem::not_found)?;
     let lead = lead::get(&*scope.db, lead_id)?.ok_or_else(Problem::not_found)?;
-    let email = lead.fields.get(Field::Email).ok_or_else(Problem::not_found)?;
+    let email = lead
+        .fields
+        .get(Field::Email)
+        .ok_or_else(Problem::not_found)?;
     match request.method {
         Method::GET | Method::HEAD => {
             let done = suppression::reason(&*scope.db, email)?.is_some();
@@ -39,7 +44,15 @@ fn unsubscribe(scope: &Scope<'_>, lead_id: i64, email: &str) -> Result<(), Probl
         transaction(db, || {
             if suppression::insert(db, email, "unsubscribed", Some(lead_id), now)? {
                 let kind = "unsubscribed".to_owned();
-                event::insert(db, &Event { at: now, kind, lead_id: Some(lead_id), ..Event::default() })?;
+                event::insert(
+                    db,
+                    &Event {
+                        at: now,
+                        kind,
+                        lead_id: Some(lead_id),
+                        ..Event::default()
+                    },
+                )?;
             }
             request::abort_of_lead(db, lead_id, "The lead unsubscribed.", now)?;
             Ok(())

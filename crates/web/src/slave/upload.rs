@@ -26,7 +26,10 @@ pub struct Upload<'a> {
 
 /// Whether a request is an upload, so that its body should not be collected first.
 pub fn is_upload(request: &Request) -> bool {
-    let path = matches!(request.segments()[..], ["s", _, "api", "v1", "imports"] | ["s", _, "imports"]);
+    let path = matches!(
+        request.segments()[..],
+        ["s", _, "api", "v1", "imports"] | ["s", _, "imports"]
+    );
     path && request.method == http::Method::POST
 }
 
@@ -34,10 +37,18 @@ pub fn is_upload(request: &Request) -> bool {
 ///
 /// # Errors
 /// 401, 403 or 404 for whom it is not.
-pub fn admit<'a>(cx: &'a Context<'a>, request: &Request, who: Option<&Identity>) -> Result<Scope<'a>, Problem> {
+pub fn admit<'a>(
+    cx: &'a Context<'a>,
+    request: &Request,
+    who: Option<&Identity>,
+) -> Result<Scope<'a>, Problem> {
     auth::require_same_origin(request, &cx.config.public_url)?;
     let segments = request.segments();
-    access::scope(cx, segments.get(1).copied().unwrap_or_default(), who.ok_or_else(Problem::unauthorized)?)
+    access::scope(
+        cx,
+        segments.get(1).copied().unwrap_or_default(),
+        who.ok_or_else(Problem::unauthorized)?,
+    )
 }
 
 /// What an upload is answered with: 202 to a program, the import's page to a person.
@@ -49,10 +60,18 @@ pub fn accepted(request: &Request, scope: &Scope<'_>, id: i64) -> Response {
 }
 
 /// A problem with an upload, for a program or a person.
-pub fn refused(cx: &Context<'_>, request: &Request, who: Option<&Identity>, problem: Problem) -> Response {
+pub fn refused(
+    cx: &Context<'_>,
+    request: &Request,
+    who: Option<&Identity>,
+    problem: Problem,
+) -> Response {
     match is_api(request) {
         true => problem.into_response(),
-        false => pages::problem(pages::routes::slave_frame(cx, &request.segments(), who), problem),
+        false => pages::problem(
+            pages::routes::slave_frame(cx, &request.segments(), who),
+            problem,
+        ),
     }
 }
 
@@ -65,8 +84,14 @@ fn is_api(request: &Request) -> bool {
 /// # Errors
 /// 422 when one cannot be taken.
 pub fn labels(request: &Request) -> Result<(Option<String>, Option<String>), Problem> {
-    let name = request.param("name").map(|n| input::name("name", &n)).transpose()?;
-    let tag = request.param("tag").map(|t| input::name("tag", &t)).transpose()?;
+    let name = request
+        .param("name")
+        .map(|n| input::name("name", &n))
+        .transpose()?;
+    let tag = request
+        .param("tag")
+        .map(|t| input::name("tag", &t))
+        .transpose()?;
     Ok((name, tag))
 }
 
@@ -76,8 +101,17 @@ impl<'a> Upload<'a> {
     /// # Errors
     /// When the store fails.
     pub fn begin(scope: Scope<'a>, name: &str, tag: Option<&str>) -> Result<Self, Problem> {
-        let id = scope.promising(&["ingest"], || Ok(import::insert(&*scope.db, name, tag, scope.cx.now)?))?;
-        Ok(Upload { scope, id, no: 0, bytes: 0, buffer: Vec::with_capacity(CHUNK), refused: false })
+        let id = scope.promising(&["ingest"], || {
+            Ok(import::insert(&*scope.db, name, tag, scope.cx.now)?)
+        })?;
+        Ok(Upload {
+            scope,
+            id,
+            no: 0,
+            bytes: 0,
+            buffer: Vec::with_capacity(CHUNK),
+            refused: false,
+        })
     }
 
     /// Takes the next bytes. False when the import has failed already and the rest is of no use.
@@ -87,7 +121,8 @@ impl<'a> Upload<'a> {
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<bool, Problem> {
         self.bytes += bytes.len() as i64;
         if self.bytes > MAX {
-            return Err(Problem::new(413, "The file is too large").detail("Nothing of it was imported. Cut it into several files."));
+            return Err(Problem::new(413, "The file is too large")
+                .detail("Nothing of it was imported. Cut it into several files."));
         }
         while !bytes.is_empty() && !self.refused {
             let (now, later) = bytes.split_at(bytes.len().min(CHUNK - self.buffer.len()));
@@ -105,7 +140,8 @@ impl<'a> Upload<'a> {
             return Ok(());
         }
         let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
-        self.refused = !import::add_chunk(&*self.scope.db, self.id, self.no, chunk, self.scope.cx.now)?;
+        self.refused =
+            !import::add_chunk(&*self.scope.db, self.id, self.no, chunk, self.scope.cx.now)?;
         self.no += 1;
         Ok(())
     }
@@ -117,7 +153,12 @@ impl<'a> Upload<'a> {
     pub fn label(&self, name: Option<&str>, tag: Option<&str>) -> Result<(), Problem> {
         let name = name.map(|n| input::name("name", n)).transpose()?;
         let tag = tag.map(|t| input::name("tag", t)).transpose()?;
-        Ok(import::relabel(&*self.scope.db, self.id, name.as_deref(), tag.as_deref())?)
+        Ok(import::relabel(
+            &*self.scope.db,
+            self.id,
+            name.as_deref(),
+            tag.as_deref(),
+        )?)
     }
 
     /// All bytes are here.
@@ -127,7 +168,9 @@ impl<'a> Upload<'a> {
     pub fn finish(mut self) -> Result<(Scope<'a>, i64), Problem> {
         self.flush()?;
         let (scope, id) = (&self.scope, self.id);
-        scope.promising(&["ingest"], || Ok(import::end_upload(&*scope.db, id, scope.cx.now)?))?;
+        scope.promising(&["ingest"], || {
+            Ok(import::end_upload(&*scope.db, id, scope.cx.now)?)
+        })?;
         Ok((self.scope, self.id))
     }
 

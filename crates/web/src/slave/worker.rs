@@ -9,7 +9,8 @@ use store::event::{self, Event};
 use store::request::{self, State};
 use store::{credential, message, profile, transaction, work};
 use worker_api::{
-    Claim, Claimed, Lease, Leases, Outcome, Profile, ProfileKind, Profiles, Register, Registered, Report, Results, Task, Verdict, Verdicts,
+    Claim, Claimed, Lease, Leases, Outcome, Profile, ProfileKind, Profiles, Register, Registered,
+    Report, Results, Task, Verdict, Verdicts,
 };
 
 use crate::context::{Context, random_text};
@@ -36,13 +37,26 @@ pub fn route(cx: &Context<'_>, request: &Request, path: &[&str]) -> Answer {
         (&Method::GET, ["profiles"]) => profiles(cx, request),
         (&Method::POST, ["claim"]) => claim(cx, &request.json()?),
         (&Method::POST, ["begin"]) => leases(cx, request.json()?, |scope, l| {
-            Ok(request::begin(&*scope.db, l.id, &l.lease_token, cx.now, cx.now + LEASE)?)
+            Ok(request::begin(
+                &*scope.db,
+                l.id,
+                &l.lease_token,
+                cx.now,
+                cx.now + LEASE,
+            )?)
         }),
-        (&Method::POST, ["renew"]) => {
-            leases(cx, request.json()?, |scope, l| Ok(request::renew(&*scope.db, l.id, &l.lease_token, cx.now + LEASE)?))
-        }
+        (&Method::POST, ["renew"]) => leases(cx, request.json()?, |scope, l| {
+            Ok(request::renew(
+                &*scope.db,
+                l.id,
+                &l.lease_token,
+                cx.now + LEASE,
+            )?)
+        }),
         (&Method::POST, ["results"]) => results(cx, request.json()?),
-        (_, ["register" | "profiles" | "claim" | "begin" | "renew" | "results"]) => Err(Problem::method_not_allowed()),
+        (_, ["register" | "profiles" | "claim" | "begin" | "renew" | "results"]) => {
+            Err(Problem::method_not_allowed())
+        }
         _ => Err(Problem::not_found()),
     }
 }
@@ -50,14 +64,24 @@ pub fn route(cx: &Context<'_>, request: &Request, path: &[&str]) -> Answer {
 fn register(cx: &Context<'_>, input: &Register) -> Answer {
     let name = crate::input::name("name", &input.name)?;
     credential::register_worker(&*cx.control()?, &name, &input.version, cx.now)?;
-    Ok(Response::json(200, &Registered { lease_ms: LEASE, poll_ms: POLL, now: cx.now }))
+    Ok(Response::json(
+        200,
+        &Registered {
+            lease_ms: LEASE,
+            poll_ms: POLL,
+            now: cx.now,
+        },
+    ))
 }
 
 /// All active profiles. Whether anything changed is known from the control database alone.
 fn profiles(cx: &Context<'_>, request: &Request) -> Answer {
     let control = cx.control()?;
     let homes = work::due(&*control, "profiles", i64::MAX, i64::MAX)?;
-    let state: String = homes.iter().map(|h| format!("{}@{};", h.tenant_id, h.marked_at)).collect();
+    let state: String = homes
+        .iter()
+        .map(|h| format!("{}@{};", h.tenant_id, h.marked_at))
+        .collect();
     let etag = format!("\"{}\"", &crate::auth::token_hash("profiles", &state)[..32]);
     if request.header(header::IF_NONE_MATCH) == Some(etag.as_str()) {
         let mut response = Response::no_content().with(header::ETAG, &etag);
@@ -69,9 +93,17 @@ fn profiles(cx: &Context<'_>, request: &Request) -> Answer {
         let scope = access::public(cx, &home.tenant_id)?;
         for p in profile::list(&*scope.db)?.into_iter().filter(|p| p.active) {
             // A password that was sealed with another key cannot be used: the profile is left out, and its requests wait.
-            let Some(settings) = opened(&cx.config.secret_key, &scope.tenant.id, &p) else { continue };
+            let Some(settings) = opened(&cx.config.secret_key, &scope.tenant.id, &p) else {
+                continue;
+            };
             let kind = ProfileKind::Smtp(settings);
-            profiles.push(Profile { subaccount: scope.tenant.id.clone(), id: p.id, name: p.name, kind, quotas: p.quotas });
+            profiles.push(Profile {
+                subaccount: scope.tenant.id.clone(),
+                id: p.id,
+                name: p.name,
+                kind,
+                quotas: p.quotas,
+            });
         }
     }
     Ok(Response::json(200, &Profiles { profiles }).with(header::ETAG, &etag))
@@ -127,7 +159,10 @@ struct Scopes<'a> {
 
 impl<'a> Scopes<'a> {
     fn new(cx: &'a Context<'a>) -> Self {
-        Scopes { cx, open: HashMap::new() }
+        Scopes {
+            cx,
+            open: HashMap::new(),
+        }
     }
 
     fn get(&mut self, subaccount: &str) -> Result<Option<&Scope<'a>>, Problem> {
@@ -143,7 +178,12 @@ impl<'a> Scopes<'a> {
     }
 }
 
-fn verdict(lease: &Lease, accepted: bool, lease_until: Option<i64>, reason: Option<&str>) -> Verdict {
+fn verdict(
+    lease: &Lease,
+    accepted: bool,
+    lease_until: Option<i64>,
+    reason: Option<&str>,
+) -> Verdict {
     Verdict {
         subaccount: lease.subaccount.clone(),
         id: lease.id,
@@ -155,13 +195,20 @@ fn verdict(lease: &Lease, accepted: bool, lease_until: Option<i64>, reason: Opti
 
 fn too_many(count: usize) -> Result<(), Problem> {
     match count > ITEMS {
-        true => Err(Problem::invalid("requests", format!("must be at most {ITEMS} at once"))),
+        true => Err(Problem::invalid(
+            "requests",
+            format!("must be at most {ITEMS} at once"),
+        )),
         false => Ok(()),
     }
 }
 
 /// Does one step for each lease.
-fn leases(cx: &Context<'_>, input: Leases, step: impl Fn(&Scope<'_>, &Lease) -> Result<bool, Problem>) -> Answer {
+fn leases(
+    cx: &Context<'_>,
+    input: Leases,
+    step: impl Fn(&Scope<'_>, &Lease) -> Result<bool, Problem>,
+) -> Answer {
     too_many(input.requests.len())?;
     let mut scopes = Scopes::new(cx);
     let mut verdicts = Verdicts::default();
@@ -170,7 +217,11 @@ fn leases(cx: &Context<'_>, input: Leases, step: impl Fn(&Scope<'_>, &Lease) -> 
             None => verdict(lease, false, None, Some("not_found")),
             Some(scope) => {
                 let accepted = step(scope, lease)?;
-                let reason = if accepted { None } else { Some(why_not(scope, lease)?) };
+                let reason = if accepted {
+                    None
+                } else {
+                    Some(why_not(scope, lease)?)
+                };
                 verdict(lease, accepted, Some(cx.now + LEASE), reason)
             }
         };
@@ -192,19 +243,35 @@ fn results(cx: &Context<'_>, input: Results) -> Answer {
     too_many(input.results.len())?;
     let mut by_tenant: BTreeMap<&str, Vec<(usize, &Report)>> = BTreeMap::new();
     for (i, report) in input.results.iter().enumerate() {
-        by_tenant.entry(&report.lease.subaccount).or_default().push((i, report));
+        by_tenant
+            .entry(&report.lease.subaccount)
+            .or_default()
+            .push((i, report));
     }
     let mut accepted = vec![None; input.results.len()];
     let mut scopes = Scopes::new(cx);
     for (subaccount, reports) in by_tenant {
-        let Some(scope) = scopes.get(subaccount)? else { continue };
+        let Some(scope) = scopes.get(subaccount)? else {
+            continue;
+        };
         let settled = scope.promising(&["claim", "timeline"], || {
-            transaction(&*scope.db, || reports.iter().map(|(i, r)| Ok((*i, settle(scope, r)?))).collect::<Result<Vec<_>, Problem>>())
+            transaction(&*scope.db, || {
+                reports
+                    .iter()
+                    .map(|(i, r)| Ok((*i, settle(scope, r)?)))
+                    .collect::<Result<Vec<_>, Problem>>()
+            })
         })?;
-        settled.into_iter().for_each(|(i, ok)| accepted[i] = Some(ok));
+        settled
+            .into_iter()
+            .for_each(|(i, ok)| accepted[i] = Some(ok));
     }
     let verdict = |(report, accepted): (&Report, Option<bool>)| {
-        let reason = if accepted.is_none() { "not_found" } else { "stale_lease" };
+        let reason = if accepted.is_none() {
+            "not_found"
+        } else {
+            "stale_lease"
+        };
         verdict(&report.lease, accepted == Some(true), None, Some(reason))
     };
     let verdicts = input.results.iter().zip(accepted).map(verdict).collect();
@@ -215,7 +282,9 @@ fn results(cx: &Context<'_>, input: Results) -> Answer {
 fn settle(scope: &Scope<'_>, report: &Report) -> Result<bool, Problem> {
     let (db, now) = (&*scope.db, scope.cx.now);
     let (id, token) = (report.lease.id, report.lease.lease_token.as_str());
-    let Some(state) = request::state(db, id)? else { return Ok(false) };
+    let Some(state) = request::state(db, id)? else {
+        return Ok(false);
+    };
     if state.lease_token.as_deref() != Some(token) {
         return Ok(false);
     }
@@ -223,7 +292,10 @@ fn settle(scope: &Scope<'_>, report: &Report) -> Result<bool, Problem> {
     let at = report.at.min(now);
     let end = |status: &str, error: Option<&str>| -> Result<(), Problem> {
         if request::end(db, id, token, status, error, now, Some(at))? {
-            event::insert(db, &ended(&format!("outreach_{status}"), id, &state, at, error))?;
+            event::insert(
+                db,
+                &ended(&format!("outreach_{status}"), id, &state, at, error),
+            )?;
         }
         Ok(())
     };
@@ -238,7 +310,13 @@ fn settle(scope: &Scope<'_>, report: &Report) -> Result<bool, Problem> {
             Some(pause) => {
                 request::give_back(db, id, token, Some(error), now + pause, now, 0)?;
             }
-            None => end("failed", Some(&format!("Given up after {} attempts. {error}", state.attempts)))?,
+            None => end(
+                "failed",
+                Some(&format!(
+                    "Given up after {} attempts. {error}",
+                    state.attempts
+                )),
+            )?,
         },
         Outcome::Released => {
             request::give_back(db, id, token, None, now, now, 1)?;
