@@ -50,11 +50,10 @@ fn queries(folder: &Path) -> String {
             let docs = docs.collect::<Vec<_>>().join(" ");
             let sql = sql.join("\n");
             let sql = sql.trim().trim_end_matches(';');
-            writeln!(
-                code,
-                "#[doc = {docs:?}]\npub const {constant}: &str = {sql:?};"
-            )
-            .expect("a String takes text");
+            if !docs.is_empty() {
+                writeln!(code, "#[doc = {docs:?}]").expect("a String takes text");
+            }
+            writeln!(code, "pub const {constant}: &str = {sql:?};").expect("a String takes text");
             writeln!(all, "({:?}, {noun}::{constant}),", format!("{noun}/{name}"))
                 .expect("a String takes text");
         }
