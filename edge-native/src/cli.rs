@@ -72,8 +72,8 @@ pub struct Up {
     /// Supervise no worker.
     #[arg(long)]
     pub no_worker: bool,
-    /// Let the worker talk to mail servers at private addresses, although the host does not
-    /// listen on a loopback address.
+    /// Let the worker talk to mail servers at private addresses, although strangers may reach the
+    /// application: it listens on another address than loopback, or has a public URL.
     #[arg(long)]
     pub allow_private_smtp: bool,
     /// The value of a variable: `name=value`.
@@ -104,7 +104,7 @@ pub struct Up {
 #[command(next_help_heading = "Limits")]
 pub struct LimitOptions {
     /// Most bytes of a request's body.
-    #[arg(long, default_value_t = 256 << 20)]
+    #[arg(long, default_value_t = 4 << 30)]
     pub max_body: u64,
     /// Most bytes of a request's headers.
     #[arg(long, default_value_t = 32 << 10)]

@@ -102,7 +102,7 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
         slave_url: local_url.clone(),
         token,
         data: data.worker(),
-        allow_private: options.allow_private_smtp || listen.ip().is_loopback(),
+        allow_private: options.allow_private_smtp || is_private(options, listen),
     });
     let (listener, admin) = (listener?, admin?);
     faults.is_empty().then_some(Prepared {
@@ -186,6 +186,19 @@ fn configure(
         variables::resolve(manifest, &mut sources, faults)
     };
     config::load(&options.manifest, values, faults)
+}
+
+/// Whether only people on this machine reach the application. Strangers must not name mail servers of its network.
+fn is_private(options: &Up, listen: SocketAddr) -> bool {
+    let loopback = |url: &str| {
+        let host = url::Url::parse(url)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned));
+        let host = host.unwrap_or_default();
+        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    };
+    listen.ip().is_loopback() && options.public_url.as_deref().is_none_or(loopback)
 }
 
 /// Every component must export what its triggers call.

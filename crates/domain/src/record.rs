@@ -12,6 +12,8 @@ pub struct Record<'a> {
     pub raw: &'a [u8],
     /// Line breaks before the record, counted from where the split began.
     pub lines_before: usize,
+    /// Whether the file ends inside a quoted cell of it.
+    pub unclosed: bool,
     buffer: &'a [u8],
     ends: &'a [usize],
 }
@@ -75,6 +77,7 @@ pub fn split(
                     lines: consumed.lines + count_lines(raw),
                 };
                 let record = Record {
+                    unclosed: last && at == text.len() && ends_in_quotes(raw, delimiter),
                     raw: raw[leading..].trim_ascii_end_newline(),
                     lines_before,
                     buffer: &buffer[..filled],
@@ -87,6 +90,22 @@ pub fn split(
             }
         }
     }
+}
+
+/// Whether a record's text ends inside quotes: a quotation mark opens them only where a cell begins.
+fn ends_in_quotes(raw: &[u8], delimiter: u8) -> bool {
+    let (mut quoted, mut cell_begins) = (false, true);
+    for byte in raw {
+        match byte {
+            b'"' if quoted => quoted = false,
+            // The second of a doubled quotation mark opens again what the first closed.
+            b'"' => quoted = cell_begins,
+            _ if quoted => {}
+            b'\r' | b'\n' => {}
+            byte => cell_begins = *byte == delimiter,
+        }
+    }
+    quoted
 }
 
 fn count_lines(text: &[u8]) -> usize {
@@ -182,6 +201,25 @@ mod tests {
         let (records, consumed) = all(b"a,b\nc,\"d", false);
         assert_eq!(records.len(), 1);
         assert_eq!(consumed.bytes, 4);
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_noticed_at_the_end() {
+        for (text, unclosed) in [
+            ("a,\"b\nc", true),
+            ("a,\"b \"\"x\"\"", true),
+            ("a,\"b \"\"x\"\"\"", false),
+            ("\"a\",\"b\"\n", false),
+            ("a,5\" pipe\n", false),
+            ("a,\"\"", false),
+        ] {
+            let mut last = None;
+            split(text.as_bytes(), b',', true, |r| {
+                last = Some(r.unclosed);
+                true
+            });
+            assert_eq!(last, Some(unclosed), "{text}");
+        }
     }
 
     #[test]

@@ -88,7 +88,8 @@ pub fn columns_of_data(cells: &[String]) -> Vec<Column> {
 /// Why a row is not taken. The code is for programs, the message for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowError {
-    /// `invalid_utf8`, `nul_byte`, `cell_too_long`, `too_many_cells`, `invalid_email`, `no_identity`.
+    /// `invalid_utf8`, `nul_byte`, `cell_too_long`, `too_many_cells`, `invalid_email`, `no_identity`,
+    /// `unclosed_quote`.
     pub code: &'static str,
     /// What is wrong with which cell.
     pub message: String,

@@ -4,7 +4,7 @@
 use domain::dialect::{self, Charset};
 use domain::lead::Target;
 use domain::record::{self, Consumed};
-use domain::table::{self, COLUMNS_MAX, RECORD_MAX};
+use domain::table::{self, COLUMNS_MAX, RECORD_MAX, RowError};
 use store::import::{self, Batch, Checkpoint, Import, NewRow};
 use store::{Db, Result, lead};
 
@@ -149,7 +149,10 @@ fn read(
             import::begin_importing(db, import.id)?;
             return Ok(true);
         }
-        let (rows, consumed) = window.rows(import);
+        let (rows, consumed) = match window.rows(import) {
+            Ok(read) => read,
+            Err(line) => return fail(db, import, &unclosed(line), now),
+        };
         if consumed.bytes > 0 {
             let batch = Batch {
                 rows,
@@ -164,11 +167,13 @@ fn read(
             return wait(db, import, now);
         }
     }
-    let reason = format!(
-        "The quoted cell that begins on line {} never ends: a quotation mark is missing.",
-        import.at.line
-    );
-    fail(db, import, &reason, now)
+    fail(db, import, &unclosed(import.at.line), now)
+}
+
+fn unclosed(line: i64) -> String {
+    format!(
+        "A quoted cell in the row that begins on line {line} never ends: a quotation mark is missing."
+    )
 }
 
 /// A part of a file that begins between two records.
@@ -204,7 +209,8 @@ impl Window {
         }
     }
 
-    fn rows(&self, import: &Import) -> (Vec<NewRow>, Consumed) {
+    /// The rows of this part, or the line of one that swallows the lines after it, because a quote is not closed.
+    fn rows(&self, import: &Import) -> std::result::Result<(Vec<NewRow>, Consumed), i64> {
         let delimiter = import
             .delimiter
             .as_ref()
@@ -213,19 +219,33 @@ impl Window {
         let at_start = import.at.chunk == 0 && import.at.offset == 0;
         let mut header = at_start && import.has_header == Some(true);
         let mut rows = Vec::new();
+        let mut swallowed = None;
         let consumed = record::split(&self.text, delimiter, self.last, |r| {
             if std::mem::take(&mut header) {
                 return true;
             }
+            let line = import.at.line + r.lines_before as i64;
+            if r.unclosed && r.raw.contains(&b'\n') {
+                swallowed = Some(line);
+                return false;
+            }
+            let read = match r.unclosed {
+                true => Err(RowError {
+                    code: "unclosed_quote",
+                    message: unclosed(line),
+                }),
+                false => table::read_row(&import.columns, r.cells()),
+            };
+            let no = import.total + 1 + rows.len() as i64;
             rows.push(NewRow {
-                no: import.total + 1 + rows.len() as i64,
-                line: import.at.line + r.lines_before as i64,
-                read: table::read_row(&import.columns, r.cells()),
+                no,
+                line,
+                read,
                 raw: r.raw.to_vec(),
             });
             rows.len() < ROWS
         });
-        (rows, consumed)
+        swallowed.map_or(Ok((rows, consumed)), Err)
     }
 
     /// Where in the chunks the consumed text ends.

@@ -76,6 +76,7 @@ fn walk((device, width, height): (&str, u32, u32)) {
     page.fill("#host", "127.0.0.1");
     page.fill("#port", &sink.port.to_string());
     page.fill("#tls", "none");
+    page.fill("#interval_s", "");
     look(&mut page, "profile-new");
     page.follow("form.page-form button.primary");
     page.wait_for_text("Ann <ann@agency.test>");

@@ -36,6 +36,7 @@ fn route(cx: &Context<'_>, request: &Request) -> Answer {
         return pages::asset(request, name);
     }
     if let ["openapi.json"] = segments[..] {
+        only(request, &Method::GET)?;
         return Ok(crate::openapi::answer());
     }
     let db = cx.master()?;

@@ -26,7 +26,11 @@ pub enum Caller {
 /// # Errors
 /// When the store fails.
 pub fn caller(cx: &Context<'_>, request: &Request) -> Result<Caller, Problem> {
-    let tenant_path = matches!(request.segments()[..], ["s", _, second, ..] if second != "static" && second != "u");
+    let tenant_path = match request.segments()[..] {
+        ["s", _] => true,
+        ["s", _, second, ..] => second != "static" && second != "u",
+        _ => false,
+    };
     let Some(credential) = Credential::of(request).filter(|_| tenant_path) else {
         return Ok(Caller::Nobody);
     };
