@@ -90,10 +90,12 @@ fn walk((device, width, height): (&str, u32, u32)) {
 
     sink.wait_for(60);
     page.open(&format!("{base}/requests"));
-    page.wait_until("performed requests", |page| {
+    page.wait_until("nothing but performed requests", |page| {
         page.reload();
-        page.text().to_lowercase().contains("performed")
-            && !page.text().to_lowercase().contains("pending\n")
+        // The rows alone: the filter above them names every status.
+        let rows = page.eval("[...document.querySelectorAll('#requests tbody tr')].map(r => r.innerText.toLowerCase())");
+        let rows: Vec<String> = serde_json::from_value(rows).unwrap_or_default();
+        !rows.is_empty() && rows.iter().all(|row| row.contains("performed"))
     });
     look(&mut page, "requests");
     page.follow("#requests tbody th a");
