@@ -12,7 +12,7 @@ use std::time::Duration;
 const FRESH: usize = 240;
 
 /// Who signs in to the demo.
-pub const EMAIL: &str = "demo@northwind.example";
+pub const EMAIL: &str = "demo@sluice.test";
 
 /// Makes the agency unless it is there. `url` is the application, `databases` the folder of its databases.
 pub async fn fill(demo: &Demo, url: &str, password: &str, databases: &Path) -> Result<()> {

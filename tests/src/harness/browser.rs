@@ -82,6 +82,8 @@ impl Browser {
         let url = target["webSocketDebuggerUrl"].as_str().expect("a tab");
         let stream = TcpStream::connect(&self.address).expect("the browser");
         stream.set_read_timeout(Some(SOON)).expect("a timeout");
+        // Many small messages, each waiting for its answer: Nagle's algorithm would cost 40 ms a key.
+        stream.set_nodelay(true).expect("a TCP option");
         let (socket, _) = tungstenite::client(url, stream).expect("a web socket");
         let mut page = Page {
             socket,
