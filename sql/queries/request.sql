@@ -48,9 +48,10 @@ where id in (
 returning id, lead_id, rule_id, attempts, content_id;
 
 -- name: begin
--- Recorded before the effect; only the holder of the current lease may. Saying it twice is the same as once.
+-- Recorded before the effect; only the holder of the current lease may, and not after its end. Saying it twice is the
+-- same as once.
 update request set begun_at = coalesce(begun_at, ?3), lease_until = ?4, updated_at = ?3
-where id = ?1 and lease_token = ?2 and status = 'running';
+where id = ?1 and lease_token = ?2 and status = 'running' and lease_until > ?3;
 
 -- name: renew
 update request set lease_until = ?3 where id = ?1 and lease_token = ?2 and status = 'running';
@@ -61,8 +62,8 @@ update request set status = ?3, error = ?4, finished_at = ?5, begun_at = coalesc
 where id = ?1 and lease_token = ?2 and (status = 'running' or (status = 'uncertain' and ?3 in ('performed', 'failed')));
 
 -- name: give-back
--- It did not happen: pending again, later.
-update request set status = 'pending', error = ?3, run_at = ?4, begun_at = null, lease_token = null, lease_until = null,
+-- It did not happen: pending again, later. The token stays, so that the same report is known when it comes again.
+update request set status = 'pending', error = ?3, run_at = ?4, begun_at = null, finished_at = null, lease_until = null,
   attempts = attempts - ?6, updated_at = ?5
 where id = ?1 and lease_token = ?2 and status in ('running', 'uncertain');
 

@@ -1,7 +1,8 @@
 -- name: mark
--- Promises that a stage has something to do from `due_at` on.
+-- Promises that a stage has something to do from `due_at` on. `marked_at` always grows, whatever the clocks say: whoever
+-- read it before can tell that there is a newer promise.
 insert into tenant_work (tenant_id, stage, due_at, marked_at) values (?1, ?2, ?3, ?4)
-on conflict (tenant_id, stage) do update set due_at = min(due_at, excluded.due_at), marked_at = excluded.marked_at;
+on conflict (tenant_id, stage) do update set due_at = min(due_at, excluded.due_at), marked_at = max(marked_at + 1, excluded.marked_at);
 
 -- name: lease
 -- The tenants whose work for this stage is due, longest waiting first.

@@ -30,6 +30,8 @@ pub struct Claim<'a> {
     pub lease_until: i64,
     /// The most requests to take.
     pub max: u32,
+    /// Profiles that have enough in hand: none of their requests now.
+    pub busy: &'a [i64],
 }
 
 /// What a claim gave, and when there may be more.
@@ -58,70 +60,71 @@ pub fn claim(db: &dyn Db, c: &Claim<'_>) -> Result<Taken> {
         let Some(due) = request::next_planned_of(db, profile.id)? else {
             continue;
         };
-        let next = match due > c.now || room == 0 {
+        // What a busy profile leaves is there for whoever asks next.
+        let next = match due > c.now || room == 0 || c.busy.contains(&profile.id) {
             true => Some(due.max(c.now)),
-            false => claim_for(db, c, &profile, room, &mut taken)?,
+            false => transaction(db, || claim_for(db, c, profile.id, room, &mut taken))?,
         };
         taken.next = [taken.next, next].into_iter().flatten().min();
     }
     Ok(taken)
 }
 
-/// Leases for one profile; returns when it may take more.
+/// Leases for one profile; returns when it may take more. Its quotas are read under the write lock: of two claims at
+/// once, the second sees what the first took.
 fn claim_for(
     db: &dyn Db,
     c: &Claim<'_>,
-    profile: &Profile,
+    profile_id: i64,
     room: u32,
     taken: &mut Taken,
 ) -> Result<Option<i64>> {
-    let usage = profile::usage(db, profile, c.now)?;
+    let Some(profile) = profile::get(db, profile_id)?.filter(|p| p.active) else {
+        return Ok(None);
+    };
+    let usage = profile::usage(db, &profile, c.now)?;
     let room = match allowance(&profile.quotas, &usage, c.now, room) {
         Allowance::Now(room) => room,
         Allowance::Wait { until, .. } => return Ok(Some(until)),
     };
-    transaction(db, || {
-        let leased = request::claim(db, profile.id, c.token, c.lease_until, c.now, room)?;
-        let ids: Vec<_> = leased.iter().map(|l| l.lead_id).collect();
-        let leads = lead::fields_of(db, &ids)?;
-        let suppressed =
-            suppression::among(db, leads.values().filter_map(|l| l.get(Field::Email)))?;
-        let mut contents = HashMap::new();
-        for request in &leased {
-            if let std::collections::hash_map::Entry::Vacant(entry) =
-                contents.entry(request.content_id)
-            {
-                entry.insert(content::get(db, request.content_id)?);
-            }
-            let lead = leads.get(&request.lead_id);
-            let suppressed = lead
-                .and_then(|l| l.get(Field::Email))
-                .is_some_and(|e| suppressed.contains(e));
-            let written = match suppressed {
-                true => Err(("aborted", "The address is suppressed.".to_owned())),
-                false => write(
-                    db,
-                    c,
-                    profile,
-                    request,
-                    lead,
-                    contents[&request.content_id].as_ref(),
-                )?,
-            };
-            match written {
-                Ok(task) => taken.tasks.push(task),
-                Err((status, reason)) => {
-                    refuse(db, c, profile, request, status, &reason)?;
-                    taken.refused = true;
-                }
+    let leased = request::claim(db, profile.id, c.token, c.lease_until, c.now, room)?;
+    let ids: Vec<_> = leased.iter().map(|l| l.lead_id).collect();
+    let leads = lead::fields_of(db, &ids)?;
+    let suppressed = suppression::among(db, leads.values().filter_map(|l| l.get(Field::Email)))?;
+    let mut contents = HashMap::new();
+    for request in &leased {
+        if let std::collections::hash_map::Entry::Vacant(entry) = contents.entry(request.content_id)
+        {
+            entry.insert(content::get(db, request.content_id)?);
+        }
+        let lead = leads.get(&request.lead_id);
+        let suppressed = lead
+            .and_then(|l| l.get(Field::Email))
+            .is_some_and(|e| suppressed.contains(e));
+        let written = match suppressed {
+            true => Err(("aborted", "The address is suppressed.".to_owned())),
+            false => write(
+                db,
+                c,
+                &profile,
+                request,
+                lead,
+                contents[&request.content_id].as_ref(),
+            )?,
+        };
+        match written {
+            Ok(task) => taken.tasks.push(task),
+            Err((status, reason)) => {
+                refuse(db, c, &profile, request, status, &reason)?;
+                taken.refused = true;
             }
         }
-        if !leased.is_empty() {
-            profile::set_next_at(db, profile.id, next_at(&profile.quotas, c.now))?;
-        }
-        let next = request::next_planned_of(db, profile.id)?;
-        Ok(next.map(|due| due.max(next_at(&profile.quotas, c.now)).max(c.now)))
-    })
+    }
+    if !leased.is_empty() {
+        profile::set_next_at(db, profile.id, next_at(&profile.quotas, c.now))?;
+    }
+    let next = request::next_planned_of(db, profile.id)?;
+    Ok(next.map(|due| due.max(next_at(&profile.quotas, c.now)).max(c.now)))
 }
 
 type Written = std::result::Result<Task, (&'static str, String)>;

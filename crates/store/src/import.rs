@@ -259,9 +259,11 @@ fn row_params(import_id: i64, row: NewRow) -> [Value; 8] {
 
 /// All rows are read; they are still to be merged.
 pub fn begin_importing(db: &dyn Db, id: i64) -> Result<()> {
-    db.execute(sql::BEGIN_IMPORTING, params![id])?;
-    db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX])
-        .map(|_| ())
+    crate::transaction(db, || {
+        db.execute(sql::BEGIN_IMPORTING, params![id])?;
+        db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX])
+            .map(|_| ())
+    })
 }
 
 /// A row that waits to be merged.

@@ -22,6 +22,8 @@ use crate::slave::{Scope, access, profile::opened};
 const LEASE: i64 = 60_000;
 /// How often an idle worker asks, in milliseconds.
 const POLL: i64 = 500;
+/// When a tenant is looked into again whose claim failed, in milliseconds.
+const AGAIN: i64 = 5_000;
 /// Tenants that one claim looks into.
 const TENANTS: i64 = 64;
 /// Items that one call may carry.
@@ -109,23 +111,39 @@ fn profiles(cx: &Context<'_>, request: &Request) -> Answer {
     Ok(Response::json(200, &Profiles { profiles }).with(header::ETAG, &etag))
 }
 
-/// Leases due requests, tenant after tenant, the longest waiting first. Each gets at most its share.
+/// Leases due requests, tenant after tenant, the longest waiting first. Each gets at most its share. A tenant that fails
+/// hurts no other.
 fn claim(cx: &Context<'_>, input: &Claim) -> Answer {
-    let due = work::due(&*cx.control()?, "claim", cx.now, TENANTS)?;
+    let control = cx.control()?;
+    let due = work::due(&*control, "claim", cx.now, TENANTS)?;
     let mut room = input.max.min(ITEMS as u32);
     let mut claimed = Claimed::default();
     for (left, due) in (1..=due.len() as u32).rev().zip(&due) {
         if room == 0 {
             break;
         }
-        let taken = claim_in(cx, due, room.div_ceil(left))?;
-        room -= taken.len() as u32;
-        claimed.requests.extend(taken);
+        let busy = input.busy.iter().filter(|k| k.subaccount == due.tenant_id);
+        let busy: Vec<i64> = busy.map(|k| k.profile_id).collect();
+        match claim_in(cx, due, room.div_ceil(left), &busy) {
+            Ok(taken) => {
+                room -= taken.len() as u32;
+                claimed.requests.extend(taken);
+            }
+            Err(problem) => {
+                eprintln!("claim {}: {}", due.tenant_id, problem.title);
+                work::postpone(&*control, due, "claim", Some(cx.now + AGAIN), cx.now)?;
+            }
+        }
     }
     Ok(Response::json(200, &claimed))
 }
 
-fn claim_in(cx: &Context<'_>, due: &work::Due, max: u32) -> Result<Vec<Task>, Problem> {
+fn claim_in(
+    cx: &Context<'_>,
+    due: &work::Due,
+    max: u32,
+    busy: &[i64],
+) -> Result<Vec<Task>, Problem> {
     let scope = access::public(cx, &due.tenant_id)?;
     let lease_until = cx.now + LEASE;
     let mark = |stage, at| work::mark(&*scope.control, &scope.tenant.id, stage, at, cx.now);
@@ -142,6 +160,7 @@ fn claim_in(cx: &Context<'_>, due: &work::Due, max: u32) -> Result<Vec<Task>, Pr
             now: cx.now,
             lease_until,
             max,
+            busy,
         },
     )?;
     if taken.refused {
@@ -290,33 +309,43 @@ fn settle(scope: &Scope<'_>, report: &Report) -> Result<bool, Problem> {
     }
     // A worker's clock may be off; nothing happens in the future.
     let at = report.at.min(now);
-    let end = |status: &str, error: Option<&str>| -> Result<(), Problem> {
-        if request::end(db, id, token, status, error, now, Some(at))? {
+    // Given back already: the same report again is known, and any other contradicts it.
+    if state.status == "pending" {
+        return Ok(matches!(
+            report.outcome,
+            Outcome::Retry { .. } | Outcome::Released
+        ));
+    }
+    let end = |status: &str, error: Option<&str>| -> Result<bool, Problem> {
+        let changed = request::end(db, id, token, status, error, now, Some(at))?;
+        if changed {
             event::insert(
                 db,
                 &ended(&format!("outreach_{status}"), id, &state, at, error),
             )?;
         }
-        Ok(())
+        Ok(changed)
     };
     match &report.outcome {
         Outcome::Performed { detail } => {
-            end("performed", None)?;
-            message::sent(db, id, at, detail)?;
+            if end("performed", None)? {
+                message::sent(db, id, at, detail)?;
+            }
         }
-        Outcome::Failed { error } => end("failed", Some(error))?,
-        Outcome::Uncertain { error } => end("uncertain", Some(error))?,
+        Outcome::Failed { error } => {
+            end("failed", Some(error))?;
+        }
+        Outcome::Uncertain { error } => {
+            end("uncertain", Some(error))?;
+        }
         Outcome::Retry { error, after_ms } => match pause_after(state.attempts, *after_ms) {
             Some(pause) => {
                 request::give_back(db, id, token, Some(error), now + pause, now, 0)?;
             }
-            None => end(
-                "failed",
-                Some(&format!(
-                    "Given up after {} attempts. {error}",
-                    state.attempts
-                )),
-            )?,
+            None => {
+                let error = format!("Given up after {} attempts. {error}", state.attempts);
+                end("failed", Some(&error))?;
+            }
         },
         Outcome::Released => {
             request::give_back(db, id, token, None, now, now, 1)?;
