@@ -81,12 +81,13 @@ impl rusqlite::ToSql for Param<'_> {
 impl Db for Sqlite {
     fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
         let mut statement = self.0.prepare_cached(sql).map_err(error)?;
-        let columns = statement.column_count();
         let mut rows = statement
             .query(rusqlite::params_from_iter(params.iter().map(Param)))
             .map_err(error)?;
         let mut all = Vec::new();
         while let Some(row) = rows.next().map_err(error)? {
+            // Asked of the row: a statement that was prepared before the schema changed is prepared anew by the first step.
+            let columns = row.as_ref().column_count();
             let values = (0..columns)
                 .map(|i| row.get_ref(i).map(value))
                 .collect::<rusqlite::Result<_>>();
