@@ -17,7 +17,7 @@ const ANSWER_MAX: usize = 64 * 1024;
 pub fn subaccount(config: &Config, id: &str, placement: &Placement) -> Answer {
     match call(config, id, placement) {
         Ok((200, body)) => match serde_json::from_slice::<Placed>(&body) {
-            Ok(placed) => Answer::Placed(placed.base_url),
+            Ok(placed) => Answer::Placed(own_path(config, placed.base_url)),
             Err(e) => Answer::Refused(format!("The slave's answer cannot be read: {e}.")),
         },
         Ok((status, body)) => {
@@ -32,6 +32,14 @@ pub fn subaccount(config: &Config, id: &str, placement: &Placement) -> Answer {
             "The slave at {} does not answer: {reason}.",
             config.slave_url
         )),
+    }
+}
+
+/// An address on this very installation is kept as a path, so that it stays right when the installation moves.
+fn own_path(config: &Config, base_url: String) -> String {
+    match base_url.strip_prefix(&config.public_url) {
+        Some(path) if path.starts_with('/') => path.to_owned(),
+        _ => base_url,
     }
 }
 

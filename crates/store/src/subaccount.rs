@@ -17,7 +17,7 @@ pub struct Subaccount {
     pub status: String,
     /// Why it is not active yet.
     pub reason: Option<String>,
-    /// Where it is served, once active.
+    /// Where it is served, once active: a URL, or a path below the master's own address.
     pub base_url: Option<String>,
     /// Milliseconds.
     pub created_at: i64,

@@ -76,11 +76,11 @@ fn api(cx: &Context<'_>, db: &dyn Db, request: &Request, path: &[&str]) -> Answe
             api_key::create(cx, db, &who()?, &request.json()?).map(|k| Response::json(201, &k))
         }
         (&Method::DELETE, ["api-keys", id]) => api_key::revoke(cx, db, &who()?, id),
-        (&Method::GET, ["subaccounts"]) => subaccount::list(db, &who()?),
+        (&Method::GET, ["subaccounts"]) => subaccount::list(cx, db, &who()?),
         (&Method::POST, ["subaccounts"]) => {
             subaccount::create(cx, db, &who()?, &request.json()?).map(|s| Response::json(202, &s))
         }
-        (&Method::GET, ["subaccounts", id]) => subaccount::get(db, &who()?, id),
+        (&Method::GET, ["subaccounts", id]) => subaccount::get(cx, db, &who()?, id),
         (
             _,
             ["signup" | "login" | "logout" | "me" | "api-keys" | "subaccounts"]

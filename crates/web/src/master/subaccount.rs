@@ -37,14 +37,18 @@ pub struct View {
     pub created_at: i64,
 }
 
-impl From<Subaccount> for View {
-    fn from(s: Subaccount) -> Self {
+impl View {
+    fn new(cx: &Context<'_>, s: Subaccount) -> Self {
+        let whole = |url: String| match url.starts_with('/') {
+            true => format!("{}{url}", cx.config.public_url),
+            false => url,
+        };
         View {
             id: s.id,
             name: s.name,
             status: s.status,
             reason: s.reason,
-            base_url: s.base_url,
+            base_url: s.base_url.map(whole),
             created_at: s.created_at,
         }
     }
@@ -84,10 +88,10 @@ pub fn create(
 ///
 /// # Errors
 /// When the store fails.
-pub fn list(db: &dyn Db, who: &Identity) -> Answer {
+pub fn list(cx: &Context<'_>, db: &dyn Db, who: &Identity) -> Answer {
     let items: Vec<View> = subaccount::list(db, &who.account_id)?
         .into_iter()
-        .map(View::from)
+        .map(|s| View::new(cx, s))
         .collect();
     Ok(Response::json(200, &json!({"items": items})))
 }
@@ -96,7 +100,7 @@ pub fn list(db: &dyn Db, who: &Identity) -> Answer {
 ///
 /// # Errors
 /// 404 when the account has no such sub-account.
-pub fn get(db: &dyn Db, who: &Identity, id: &str) -> Answer {
+pub fn get(cx: &Context<'_>, db: &dyn Db, who: &Identity, id: &str) -> Answer {
     let found = subaccount::get(db, id, &who.account_id)?.ok_or_else(Problem::not_found)?;
-    Ok(Response::json(200, &View::from(found)))
+    Ok(Response::json(200, &View::new(cx, found)))
 }
