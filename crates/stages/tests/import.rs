@@ -1,0 +1,133 @@
+//! An import that dies anywhere, however its file was cut, ends like one that nobody disturbed.
+
+use proptest::prelude::*;
+use stages::import::Merge;
+use stages::ingest::Ingest;
+use stages::run::Stage;
+use store::migrate::{TENANT, migrate};
+use store::{Db, Error, Open, Result, import};
+use testkit::{Stores, dump};
+
+const NOW: i64 = 1_795_262_400_000;
+
+fn cell() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => "[a-z]{0,6}",
+        1 => Just("\"Smith, \"\"Bob\"\"\"".to_owned()),
+        1 => Just("\"two\r\nlines\"".to_owned()),
+        1 => Just("Zoë".to_owned()),
+    ]
+}
+
+/// Few people, so that rows meet the same lead often, and two leads at once.
+fn email() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => (0..8).prop_map(|n| format!("p{n}@x.test")),
+        1 => (0..8).prop_map(|n| format!(" P{n}@X.test ")),
+        1 => Just("stop@x.test".to_owned()),
+        1 => Just("not an address".to_owned()),
+        2 => Just(String::new()),
+    ]
+}
+
+fn linkedin() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => (0..8).prop_map(|n| format!("https://www.linkedin.com/in/p{n}/")),
+        3 => Just(String::new()),
+    ]
+}
+
+fn line() -> impl Strategy<Value = String> {
+    let row = (email(), cell(), cell(), linkedin(), cell()).prop_map(
+        |(email, first, company, linkedin, team)| {
+            format!("{email},{first},{company},{linkedin},{team}")
+        },
+    );
+    let ragged = (email(), prop::collection::vec(cell(), 0..8))
+        .prop_map(|(email, cells)| format!("{email},{}", cells.join(",")));
+    prop_oneof![8 => row, 1 => ragged, 1 => Just(String::new()), 1 => Just(",,,,".to_owned())]
+}
+
+fn file() -> impl Strategy<Value = String> {
+    let ends = prop_oneof![Just("\r\n"), Just("\n")];
+    (prop::collection::vec(line(), 0..60), ends, any::<bool>()).prop_map(|(lines, end, last)| {
+        let header = "email,first_name,company,linkedin,Team".to_owned();
+        let lines: Vec<_> = std::iter::once(header).chain(lines).collect();
+        lines.join(end) + if last { end } else { "" }
+    })
+}
+
+fn upload(db: &dyn Db, file: &[u8], sizes: &[usize], tag: Option<&str>) -> Result<i64> {
+    let id = import::insert(db, "people.csv", tag, NOW)?;
+    let (mut rest, mut no) = (file, 0);
+    while !rest.is_empty() {
+        // The first chunk holds the header and something to tell the dialect by, as in life.
+        let size = sizes[no % sizes.len()] + if no == 0 { 150 } else { 0 };
+        let (chunk, later) = rest.split_at(size.min(rest.len()));
+        import::add_chunk(db, id, no as i64, chunk.to_vec(), NOW)?;
+        (rest, no) = (later, no + 1);
+    }
+    import::end_upload(db, id, NOW).map(|()| id)
+}
+
+/// One instance: both stages, step by step, until there is nothing to do.
+fn work(db: &dyn Db) -> Result<()> {
+    let stages: [&dyn Stage; 2] = [&Ingest, &Merge];
+    for stage in stages {
+        while stage.step(db, NOW, &mut || Ok(()))? {}
+    }
+    Ok(())
+}
+
+/// Imports files, dying after each number of statements; returns all there is then.
+fn imported(files: &[String], sizes: &[usize], tag: Option<&str>, deaths: &[u64]) -> Vec<String> {
+    let stores = Stores::default();
+    let db = stores.open("slot001").expect("a tenant");
+    migrate(&*db, TENANT).expect("the schema is valid");
+    let stop = "insert into suppression (value, reason, created_at) values ('stop@x.test', 'unsubscribed', 0)";
+    db.execute(stop, &[]).expect("kept");
+    let mut deaths = deaths.iter();
+    for file in files {
+        let id = upload(&*db, file.as_bytes(), sizes, tag).expect("kept");
+        loop {
+            if let Some(statements) = deaths.next() {
+                stores.die_after(*statements);
+            }
+            let worked = work(&*db);
+            let died = stores.revive();
+            match worked {
+                Ok(()) if !died => break,
+                Err(Error::Other(_)) if died => {}
+                other => panic!("{other:?}, died: {died}"),
+            }
+        }
+        let end = import::get(&*db, id)
+            .expect("an answer")
+            .expect("an import");
+        assert_eq!(end.status, "done", "{end:?}");
+        let ended = end.created + end.updated + end.unchanged + end.skipped + end.failed;
+        assert_eq!((end.total, end.merged), (ended, ended), "{end:?}");
+        let left = import::chunks(&*db, id, 0, 1).expect("an answer");
+        assert!(left.is_empty(), "chunks are left");
+    }
+    // Where a chunk ended shows in nothing but the cursor.
+    db.execute("update import set chunk_no = 0, chunk_offset = 0", &[])
+        .expect("kept");
+    dump(&*db, &[])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_import_that_dies_anywhere_ends_the_same(
+        files in prop::collection::vec(file(), 1..3),
+        sizes in prop::collection::vec(1usize..400, 1..6),
+        deaths in prop::collection::vec(0u64..40, 0..25),
+        tagged in any::<bool>(),
+    ) {
+        let tag = tagged.then_some("Hot");
+        let undisturbed = imported(&files, &[1 << 18], tag, &[]);
+        prop_assert_eq!(imported(&files, &sizes, tag, &deaths), undisturbed);
+    }
+}
