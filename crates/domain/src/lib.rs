@@ -11,3 +11,4 @@ pub mod retry;
 pub mod rule;
 pub mod table;
 pub mod template;
+mod template_language;

@@ -3,14 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 use crate::lead::{Field, Fields};
+use crate::template_language;
 
 /// Variables that are there beside a lead's fields.
 pub const EXTRA: [&str; 2] = ["unsubscribe_url", "sender_name"];
 
-/// The longest template that is taken, in bytes.
+/// The longest subject that is written, in bytes: one line of a header (RFC 5322, section 2.1.1).
+pub const SUBJECT_MAX: usize = 900;
+
+/// The longest template that is taken, and the longest text that is written, in bytes.
 pub const TEMPLATE_MAX: usize = 256 * 1024;
 
 /// What is wrong with a template, for the person who wrote it.
@@ -46,6 +50,9 @@ pub fn check(source: &str, custom: &BTreeSet<String>) -> Result<(), TemplateErro
     }
     let environment = environment();
     let template = environment.template_from_str(source).map_err(explain)?;
+    if let Some(reason) = template_language::refusal(source) {
+        return Err(TemplateError(reason));
+    }
     let mut unknown: Vec<_> = template.undeclared_variables(false).into_iter().collect();
     unknown.retain(|name| {
         Field::from_name(name).is_none()
@@ -67,10 +74,11 @@ pub fn check(source: &str, custom: &BTreeSet<String>) -> Result<(), TemplateErro
         )));
     }
     // Unknown filters and wrong arguments show only when the template runs.
-    render(source, &Fields::default(), &BTreeMap::new()).map(|_| ())
+    render(source, &Fields::default(), &BTreeMap::new(), TEMPLATE_MAX).map(|_| ())
 }
 
-/// Renders a template for one lead. A known field that the lead lacks is empty; `fallback` fills it.
+/// Renders a template for one lead. A known field that the lead lacks is empty; `fallback` fills it. What would be
+/// longer than `max` bytes is refused.
 ///
 /// # Errors
 /// A [`TemplateError`] with the line and the reason.
@@ -78,6 +86,7 @@ pub fn render(
     source: &str,
     lead: &Fields,
     extra: &BTreeMap<&str, String>,
+    max: usize,
 ) -> Result<String, TemplateError> {
     let mut context: BTreeMap<&str, Value> = BTreeMap::new();
     context.extend(
@@ -95,7 +104,39 @@ pub fn render(
             .map(|(name, value)| (*name, Value::from(value.as_str()))),
     );
     context.insert("data", Value::from_serialize(&lead.data));
-    environment().render_str(source, context).map_err(explain)
+    let environment = environment();
+    let template = environment.template_from_str(source).map_err(explain)?;
+    let mut text = Bounded {
+        text: Vec::new(),
+        max,
+    };
+    match template.render_captured_to(context, &mut text) {
+        Ok(_) => Ok(String::from_utf8_lossy(&text.text).into_owned()),
+        Err(error) if error.kind() == ErrorKind::WriteFailure => Err(TemplateError(format!(
+            "The text would be longer than {max} bytes."
+        ))),
+        Err(error) => Err(explain(error)),
+    }
+}
+
+/// Takes text up to a limit.
+struct Bounded {
+    text: Vec<u8>,
+    max: usize,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        if self.text.len() + part.len() > self.max {
+            return Err(std::io::Error::other("too long"));
+        }
+        self.text.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn explain(error: minijinja::Error) -> TemplateError {
@@ -123,7 +164,7 @@ mod tests {
     fn fields_fallbacks_and_conditions_render() {
         let text = "Hi {{first_name}} {{ company | fallback(\"friend\") }}{% if plan %}, {{ plan }}{% endif %}{{ data.plan }}";
         assert_eq!(
-            render(text, &ann(), &BTreeMap::new()).unwrap(),
+            render(text, &ann(), &BTreeMap::new(), TEMPLATE_MAX).unwrap(),
             "Hi Ann friend, gold & <b>gold & <b>"
         );
     }
@@ -144,12 +185,31 @@ mod tests {
                 .contains("Line 1")
         );
         assert!(check("{{ first_name | nonsense }}", &BTreeSet::new()).is_err());
-        assert!(
-            check(
-                "{% for x in range(100000) %}{% for y in range(100000) %}x{% endfor %}{% endfor %}",
-                &BTreeSet::new()
-            )
-            .is_err()
-        );
+    }
+
+    #[test]
+    fn no_template_can_use_up_memory() {
+        for source in [
+            "{% for x in range(100000) %}x{% endfor %}",
+            "{{ \"x\" * 100000000 }}",
+            "{{ company | indent(1000000000) }}",
+            "{{ company ~ company }}",
+            "{% set x = company %}{{ x }}",
+            "{% if company %}{{ company * 20000000 }}{% endif %}",
+            "{{ company | fallback(\"x\" * 1000000000) }}",
+            "{{ [1] }}",
+            "{{ company | replace(\"a\", \"aa\") }}",
+            "{{ company.upper() }}",
+        ] {
+            assert!(check(source, &BTreeSet::new()).is_err(), "{source}");
+        }
+        let mut lead = ann();
+        lead.set(Field::Company, "x".repeat(30_000));
+        let long = "{{ company }}".repeat(20);
+        assert!(check(&long, &BTreeSet::new()).is_ok());
+        let error = render(&long, &lead, &BTreeMap::new(), TEMPLATE_MAX).unwrap_err();
+        assert!(error.0.contains("longer than"), "{error}");
+        let fine = "{% if company == \"Acme\" and country %}{{ company | upper | default(\"x\") }}{% else %}{{ data.plan }}{% endif %}";
+        assert_eq!(check(fine, &BTreeSet::new()), Ok(()));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use domain::lead::{Field, Fields};
 use domain::quota::{Allowance, allowance, next_at};
-use domain::template;
+use domain::template::{self, SUBJECT_MAX, TEMPLATE_MAX};
 use store::content::{self, Content};
 use store::event::{self, Event};
 use store::message::{self, Message};
@@ -152,24 +152,25 @@ fn write(
         ("unsubscribe_url", unsubscribe.clone()),
         ("sender_name", sender_name(profile)),
     ]);
-    let render = |template: &str| template::render(template, lead, &extra);
-    let (subject, body) = match (render(&content.subject), render(&content.body)) {
-        (Ok(subject), Ok(body)) => (
-            subject.split_whitespace().collect::<Vec<_>>().join(" "),
-            body,
-        ),
-        (Err(e), _) => {
-            return Ok(Err((
+    let render = |what: &str, template: &str, max: usize| {
+        let text = template::render(template, lead, &extra, max).map_err(|e| e.0);
+        let text = text.and_then(|text| match text.trim().is_empty() {
+            true => Err(
+                "Nothing is left of it for this lead; give the variables a fallback.".to_owned(),
+            ),
+            false => Ok(text),
+        });
+        text.map_err(|reason| {
+            (
                 "failed",
-                format!("The subject could not be written. {e}"),
-            )));
-        }
-        (_, Err(e)) => {
-            return Ok(Err((
-                "failed",
-                format!("The text could not be written. {e}"),
-            )));
-        }
+                format!("The {what} could not be written. {reason}"),
+            )
+        })
+    };
+    let subject = render("subject", &content.subject, SUBJECT_MAX);
+    let (subject, body) = match (subject, render("text", &content.body, TEMPLATE_MAX)) {
+        (Ok(subject), Ok(body)) => (one_line(&subject), body),
+        (Err(refusal), _) | (_, Err(refusal)) => return Ok(Err(refusal)),
     };
     let host = sender_domain(profile);
     let message = Message {
@@ -202,7 +203,7 @@ fn task(
     unsubscribe: &str,
 ) -> Task {
     let names = [Field::FirstName, Field::LastName].map(|f| lead.get(f));
-    let to_name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let to_name = one_line(&names.into_iter().flatten().collect::<Vec<_>>().join(" "));
     Task {
         lease: Lease {
             subaccount: c.subaccount.to_owned(),
@@ -256,6 +257,15 @@ fn refuse(
             ..Event::default()
         },
     )
+}
+
+/// A text as it may stand in a header: without line breaks and other control characters.
+fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    words
+        .filter(|w| !w.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn from(profile: &Profile) -> String {

@@ -45,7 +45,7 @@ const BUDGET: i64 = 20_000;
 /// How long it stays with one tenant while others wait.
 const TENANT_BUDGET: i64 = 3_000;
 /// How long a lease holds: longer than any step.
-const LEASE: i64 = 60_000;
+const LEASE: i64 = 20_000;
 /// Tenants that are leased at once.
 const TENANTS: i64 = 8;
 

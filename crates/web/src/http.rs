@@ -68,6 +68,10 @@ fn pairs(text: &[u8]) -> impl Iterator<Item = (String, String)> {
 /// # Errors
 /// 400 for broken JSON, 422 with the field's name for a wrong value.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // A list would be taken for the fields in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::new(422, "The body must be a JSON object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
         let path = e.path().to_string();

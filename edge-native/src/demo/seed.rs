@@ -27,8 +27,9 @@ pub async fn fill(demo: &Demo, url: &str, password: &str, databases: &Path) -> R
         .create(&format!("{url}/api/v1/api-keys"), &json!({"name": "demo"}))
         .await?;
     api.with_key(key["key"].as_str().context("a key")?.to_owned());
-    let id = subaccount(&mut api, url, "Northwind Robotics").await?;
+    // The list shows the newest first: the one worth looking at.
     subaccount(&mut api, url, "Tidewater Foods").await?;
+    let id = subaccount(&mut api, url, "Northwind Robotics").await?;
     let base = format!("{url}/s/{id}/api/v1");
     for (name, from, daily_max) in [
         ("Mara", "Mara Lindt <mara@northwind.example>", 300),

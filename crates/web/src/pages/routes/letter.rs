@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::lead::Fields;
-use domain::template::{self, TemplateError};
+use domain::template::{self, SUBJECT_MAX, TEMPLATE_MAX, TemplateError};
 use store::content::Content;
 use store::profile::Profile;
 
@@ -43,8 +43,8 @@ pub fn write(
             profile.map(stages::claim::sender_name).unwrap_or_default(),
         ),
     ]);
-    let subject = template::render(&content.subject, lead, &extra)?;
-    let body = template::render(&content.body, lead, &extra)?;
+    let subject = template::render(&content.subject, lead, &extra, SUBJECT_MAX)?;
+    let body = template::render(&content.body, lead, &extra, TEMPLATE_MAX)?;
     let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
     Ok((subject, body))
 }

@@ -1,0 +1,106 @@
+//! The part of MiniJinja's language that templates of mails may use: variables, filters that do not make texts longer,
+//! conditionals. Without loops, assignments and arithmetic on texts, what a template writes is bounded by its own
+//! length and that of the lead's fields, so no template can use up the memory that it shares with other tenants.
+
+use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
+use minijinja::machinery::{WhitespaceConfig, parse};
+use minijinja::syntax::SyntaxConfig;
+
+/// Filters that templates may use.
+pub const FILTERS: [&str; 10] = [
+    "fallback",
+    "default",
+    "d",
+    "upper",
+    "lower",
+    "title",
+    "capitalize",
+    "trim",
+    "length",
+    "first",
+];
+
+/// Says what a template uses that it may not; none when it is fine, or cannot be parsed at all.
+pub fn refusal(source: &str) -> Option<String> {
+    let syntax = SyntaxConfig::default();
+    let template = parse(source, "template", syntax, WhitespaceConfig::default()).ok()?;
+    statement(&template).err()
+}
+
+type Checked = Result<(), String>;
+
+fn refuse(what: &str) -> Checked {
+    Err(format!(
+        "Templates have variables, filters and conditionals; {what} cannot be used."
+    ))
+}
+
+fn statement(stmt: &Stmt<'_>) -> Checked {
+    match stmt {
+        Stmt::Template(t) => t.children.iter().try_for_each(statement),
+        Stmt::EmitRaw(_) => Ok(()),
+        Stmt::EmitExpr(e) => expression(&e.expr),
+        Stmt::IfCond(i) => {
+            expression(&i.expr)?;
+            i.true_body
+                .iter()
+                .chain(&i.false_body)
+                .try_for_each(statement)
+        }
+        Stmt::ForLoop(_) => refuse("loops"),
+        Stmt::Set(_) | Stmt::SetBlock(_) | Stmt::WithBlock(_) => refuse("assignments"),
+        _ => refuse("this kind of block"),
+    }
+}
+
+fn expression(expr: &Expr<'_>) -> Checked {
+    match expr {
+        Expr::Var(_) | Expr::Const(_) => Ok(()),
+        Expr::UnaryOp(u) => expression(&u.expr),
+        Expr::GetAttr(a) => expression(&a.expr),
+        Expr::Test(t) => expression(&t.expr).and_then(|()| arguments(&t.args)),
+        Expr::Compare(c) => {
+            expression(&c.expr)?;
+            c.ops.iter().try_for_each(|op| expression(&op.expr))
+        }
+        Expr::IfExpr(i) => {
+            expression(&i.test_expr)?;
+            expression(&i.true_expr)?;
+            i.false_expr.as_ref().map_or(Ok(()), expression)
+        }
+        Expr::BinOp(b) => {
+            use BinOpKind as Op;
+            match b.op {
+                Op::Eq
+                | Op::Ne
+                | Op::Lt
+                | Op::Lte
+                | Op::Gt
+                | Op::Gte
+                | Op::ScAnd
+                | Op::ScOr
+                | Op::In => {}
+                _ => return refuse("arithmetic and joining of texts"),
+            }
+            expression(&b.left).and_then(|()| expression(&b.right))
+        }
+        Expr::Filter(f) if FILTERS.contains(&f.name) => {
+            f.expr.as_ref().map_or(Ok(()), expression)?;
+            arguments(&f.args)
+        }
+        Expr::Filter(f) => Err(format!(
+            "There is no filter “{}”. There are: {}.",
+            f.name,
+            FILTERS.join(", ")
+        )),
+        Expr::Call(_) => refuse("functions"),
+        _ => refuse("lists and parts of texts"),
+    }
+}
+
+fn arguments(args: &[CallArg<'_>]) -> Checked {
+    args.iter().try_for_each(|arg| match arg {
+        CallArg::Pos(value) | CallArg::Kwarg(_, value) => expression(value),
+        _ => refuse("lists of arguments"),
+    })
+}
