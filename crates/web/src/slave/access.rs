@@ -2,7 +2,7 @@
 
 use store::credential;
 use store::session::Identity;
-use store::tenant;
+use store::tenant::{self, Tenant};
 
 use crate::auth::Credential;
 use crate::context::Context;
@@ -75,17 +75,7 @@ pub fn remember(
 /// # Errors
 /// 404 when there is no such tenant or it belongs to somebody else: the two look the same.
 pub fn scope<'a>(cx: &'a Context<'a>, id: &str, who: &Identity) -> Result<Scope<'a>, Problem> {
-    let control = cx.control()?;
-    let tenant = tenant::get(&*control, id)?
-        .filter(|t| t.account_id == who.account_id)
-        .ok_or_else(Problem::not_found)?;
-    let db = tenant::open(cx.stores, &*control, &tenant)?;
-    Ok(Scope {
-        cx,
-        control,
-        tenant,
-        db,
-    })
+    open(cx, id, |tenant| tenant.account_id == who.account_id)
 }
 
 /// A tenant, for callers who show something else than a credential (a signed link, a worker's lease).
@@ -93,8 +83,19 @@ pub fn scope<'a>(cx: &'a Context<'a>, id: &str, who: &Identity) -> Result<Scope<
 /// # Errors
 /// 404 when there is no such tenant.
 pub fn public<'a>(cx: &'a Context<'a>, id: &str) -> Result<Scope<'a>, Problem> {
+    open(cx, id, |_| true)
+}
+
+/// Opens a tenant's database, unless the caller may not know that it is there.
+fn open<'a>(
+    cx: &'a Context<'a>,
+    id: &str,
+    may: impl FnOnce(&Tenant) -> bool,
+) -> Result<Scope<'a>, Problem> {
     let control = cx.control()?;
-    let tenant = tenant::get(&*control, id)?.ok_or_else(Problem::not_found)?;
+    let tenant = tenant::get(&*control, id)?
+        .filter(may)
+        .ok_or_else(Problem::not_found)?;
     let db = tenant::open(cx.stores, &*control, &tenant)?;
     Ok(Scope {
         cx,
