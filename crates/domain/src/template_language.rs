@@ -22,8 +22,13 @@ pub const FILTERS: [&str; 10] = [
 
 /// Says what a template uses that it may not; none when it is fine, or cannot be parsed at all.
 pub fn refusal(source: &str) -> Option<String> {
-    let syntax = SyntaxConfig::default();
-    let template = parse(source, "template", syntax, WhitespaceConfig::default()).ok()?;
+    let template = parse(
+        source,
+        "template",
+        SyntaxConfig,
+        WhitespaceConfig::default(),
+    )
+    .ok()?;
     statement(&template).err()
 }
 
