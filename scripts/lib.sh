@@ -15,7 +15,7 @@ RUST_MIN=94
 export CARGO_TARGET_DIR=$ROOT/target
 
 # The one list of components. Features unify over what is built together, so it never varies.
-COMPONENTS=(master slave allocate ingest import plan rule timeline)
+COMPONENTS=(master slave allocate heartbeat ingest import plan rule timeline)
 # The native programs.
 PROGRAMS=(edge-native worker-native)
 
@@ -39,12 +39,21 @@ apt_install() {
     is_debian || fail "missing: ${missing[*]} (no apt-get here: install the like of them yourself)"
     [ "$(id -u)" = 0 ] || fail "missing packages; run: sudo apt-get install -y ${missing[*]}"
     say "installing Debian packages: ${missing[*]}"
-    local log=$CACHE/apt.log
+    apt_get "${missing[@]}" || apt_upgrade "${missing[@]}"
+}
+
+apt_get() {
     mkdir -p "$CACHE"
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
-        { apt-get update >>"$log" 2>&1 &&
-            DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1; } ||
-        { tail -n 20 "$log" >&2; fail "apt-get could not install: ${missing[*]}"; }
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >"$CACHE/apt.log" 2>&1
+}
+
+# apt_upgrade PACKAGE... installs the newest of them, by lists that are fetched anew.
+apt_upgrade() {
+    [ "$(id -u)" = 0 ] || fail "packages are out of date; run: sudo apt-get update && sudo apt-get install -y $*"
+    say "fetching the lists of Debian packages for: $*"
+    mkdir -p "$CACHE"
+    { apt-get update >"$CACHE/apt.log" 2>&1 && apt_get "$@"; } ||
+        { tail -n 20 "$CACHE/apt.log" >&2; fail "apt-get could not install: $*"; }
 }
 
 # load_toolchain reads what scripts/setup chose into NATIVE and WASM.

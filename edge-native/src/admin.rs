@@ -1,6 +1,9 @@
-//! The admin port: `/healthz` for whoever watches the process, `/metrics` for Prometheus.
+//! The admin port: `/healthz` for whoever watches the process, `/metrics` for Prometheus, `/status`
+//! for whoever looks after the machine.
 
+use crate::acme::Acme;
 use crate::metrics::Metrics;
+use crate::status::Machine;
 use crate::text_server;
 use http::{Request, Response, StatusCode};
 use std::net::{SocketAddr, TcpListener};
@@ -29,15 +32,29 @@ pub fn bind(asked: Option<SocketAddr>, listen: SocketAddr) -> std::io::Result<Tc
     TcpListener::bind(loopback(beside)).or_else(|_| TcpListener::bind(loopback(0)))
 }
 
+/// What the admin port tells about.
+pub struct Told {
+    /// Whether the host takes work.
+    pub health: Arc<Health>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The machine.
+    pub machine: Machine,
+    /// The certificates that are asked for.
+    pub acme: Option<Arc<Acme>>,
+}
+
 /// Serves the admin port.
-pub async fn serve(listener: TcpListener, health: Arc<Health>, metrics: Arc<Metrics>) {
-    let answer = move |request: Request<_>| answer(request.uri().path(), &health, &metrics);
+pub async fn serve(listener: TcpListener, told: Told) {
+    let answer = move |request: Request<_>| answer(request.uri().path(), &told);
     text_server::serve(listener, answer).await;
 }
 
-fn answer(path: &str, health: &Health, metrics: &Metrics) -> Response<String> {
+fn answer(path: &str, told: &Told) -> Response<String> {
     let (status, kind, body) = match path {
-        "/healthz" if health.0.load(Relaxed) => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
+        "/healthz" if told.health.0.load(Relaxed) => {
+            (StatusCode::OK, "text/plain", "ok\n".to_owned())
+        }
         "/healthz" => (
             StatusCode::SERVICE_UNAVAILABLE,
             "text/plain",
@@ -46,13 +63,23 @@ fn answer(path: &str, health: &Health, metrics: &Metrics) -> Response<String> {
         "/metrics" => (
             StatusCode::OK,
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            metrics.text(),
+            told.metrics.text(),
         ),
+        "/status" => (StatusCode::OK, "application/json", status(told)),
         _ => (
             StatusCode::NOT_FOUND,
             "text/plain",
-            "/healthz and /metrics\n".to_owned(),
+            "/healthz, /metrics and /status\n".to_owned(),
         ),
     };
     text_server::response(status, kind, body)
+}
+
+fn status(told: &Told) -> String {
+    let mut status = serde_json::json!(told.machine.status());
+    if let Some(acme) = &told.acme {
+        status["certificates"] = serde_json::json!(acme.status());
+        status["certificates_trouble"] = serde_json::json!(acme.trouble());
+    }
+    status.to_string()
 }

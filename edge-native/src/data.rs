@@ -59,9 +59,19 @@ impl DataFolder {
         self.root.join("cache")
     }
 
+    /// Certificates that were asked for.
+    pub fn certs(&self) -> PathBuf {
+        self.root.join("certs")
+    }
+
     /// The worker's journal.
     pub fn worker(&self) -> PathBuf {
         self.root.join("worker")
+    }
+
+    /// The installation's own mails, while it has no relay.
+    pub fn mails(&self) -> PathBuf {
+        self.root.join("mails")
     }
 
     /// The mails that the demo caught.
@@ -107,6 +117,19 @@ impl Secrets {
         self.known.insert(name.to_owned(), secret.clone());
         self.write()?;
         Ok(secret)
+    }
+
+    /// What is kept under a name, if anything is.
+    pub fn known(&self, name: &str) -> Option<&str> {
+        self.known.get(name).map(String::as_str)
+    }
+
+    /// Keeps values that came from elsewhere, all of them or none.
+    pub fn set(&mut self, values: &[(&str, String)]) -> Result<()> {
+        for (name, value) in values {
+            self.known.insert((*name).to_owned(), value.clone());
+        }
+        self.write()
     }
 
     /// Written whole beside the old file and renamed over it: a crash loses no secret.

@@ -6,9 +6,11 @@ use crate::config::fault::Faults;
 use crate::data::DataFolder;
 use crate::engine::{self, EngineLimits};
 use crate::host::key_value::Stores;
+use crate::host::postgres_pool::Pools;
 use crate::host::sqlite_pool::Databases;
 use crate::host::{self, Grants, InstanceState};
 use crate::metrics::Metrics;
+use crate::serve::edge::Edge;
 use crate::serve::{Limits, Loaded, Shared};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use wasmtime::component::{Component, Linker};
 pub fn load(
     app: App,
     data: &DataFolder,
+    edge: Edge,
     options: &LimitOptions,
     faults: &mut Faults,
 ) -> anyhow::Result<Shared> {
@@ -40,13 +43,18 @@ pub fn load(
         &data.stores(),
         configs().flat_map(|config| config.key_value.iter().map(String::as_str)),
     ));
-    let metrics = Arc::new(Metrics::new(databases.clone()));
+    let postgres = Arc::new(Pools::new(
+        options.postgres_connections,
+        roots(options, faults),
+    ));
+    let metrics = Arc::new(Metrics::new(databases.clone(), postgres.clone()));
     let linker = host::linker(&engine)?;
     let mut components = BTreeMap::new();
     for config in configs() {
         let grants = Arc::new(Grants {
             config: config.clone(),
             databases: databases.clone(),
+            postgres: postgres.clone(),
             stores: stores.clone(),
             memory,
         });
@@ -56,7 +64,7 @@ pub fn load(
             Err(error) => {
                 let what = format!("component `{}` does not load: {error:#}", config.name);
                 let fix = "build it for wasm32-wasip2; it may import WASI and Spin's interfaces \
-                           sqlite@3.1.0, variables@3.0.0, key-value@3.0.0";
+                           sqlite@3.1.0, postgres@4.2.0, variables@3.0.0, key-value@3.0.0";
                 faults.add(config.source.display().to_string(), what, fix);
             }
         }
@@ -69,8 +77,26 @@ pub fn load(
         limits,
         metrics,
         databases,
+        postgres,
+        edge,
         in_flight: 0.into(),
         stopping: false.into(),
+    })
+}
+
+/// Certificates that servers of PostgreSQL may show beside the usual ones.
+fn roots(options: &LimitOptions, faults: &mut Faults) -> Vec<u8> {
+    let Some(path) = &options.postgres_roots else {
+        return Vec::new();
+    };
+    std::fs::read(path).unwrap_or_else(|error| {
+        let what = format!("{} cannot be read: {error}", path.display());
+        faults.add(
+            "--postgres-roots",
+            what,
+            "name a file with certificates in PEM",
+        );
+        Vec::new()
     })
 }
 
@@ -96,10 +122,14 @@ fn limits_of(options: &LimitOptions) -> Limits {
         body: options.max_body,
         head: options.max_head,
         deadline: Duration::from_secs(options.deadline),
+        head_time: Duration::from_secs(options.head_timeout),
+        connections: options.max_connections,
         requests: options.max_requests,
         per_instance: options.instance_concurrency,
         reuse: options.instance_reuse,
         idle: Duration::from_secs(30),
+        spare_memory: 8 << 20,
         stream: Duration::from_secs(options.max_stream),
+        trusted: options.trusted_proxy.clone(),
     }
 }

@@ -1,6 +1,7 @@
 //! `sluice`: the embedded host. It reads the same `spin.toml` as Spin does, serves its components,
 //! fires its schedules and supervises a local worker.
 
+mod acme;
 mod admin;
 mod cli;
 mod config;
@@ -10,13 +11,18 @@ mod doctor;
 mod engine;
 mod host;
 mod load;
+mod mail_page;
 mod metrics;
+mod operator;
 mod schedule;
 mod serve;
 mod start;
+mod status;
 mod text_server;
+mod tls;
 mod up;
 mod worker;
+mod world;
 
 use clap::Parser;
 use cli::{Cli, Command, LogFormat};
@@ -35,6 +41,10 @@ fn main() -> ExitCode {
             up::run(options)
         }
         Command::Doctor(options) => doctor::run(options),
+        Command::Node { at, command } => operator::node::run(at, command),
+        Command::Tenant { at, command } => operator::tenant::run(at, command),
+        Command::Migrate(options) => operator::migrate::run(options),
+        Command::Join(options) => operator::join::run(options),
         Command::Compile(arguments) => compile(arguments),
     };
     match done {

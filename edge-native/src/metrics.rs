@@ -1,5 +1,6 @@
 //! What `/metrics` tells.
 
+use crate::host::postgres_pool::Pools;
 use crate::host::sqlite_pool::Databases;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -21,8 +22,10 @@ pub struct Metrics {
     instances: Family<Labels, Counter>,
     cron: Family<Labels, Counter>,
     connections: Gauge,
+    postgres_connections: Gauge,
     memory: Gauge,
     databases: Arc<Databases>,
+    postgres: Arc<Pools>,
     /// Requests answered by the host itself because too many were being served.
     pub refused: Counter,
 }
@@ -57,7 +60,7 @@ fn histogram() -> Histogram {
 
 impl Metrics {
     /// Fresh counters.
-    pub fn new(databases: Arc<Databases>) -> Self {
+    pub fn new(databases: Arc<Databases>, postgres: Arc<Pools>) -> Self {
         let mut registry = Registry::with_prefix("sluice");
         let requests = Family::<Labels, Counter>::default();
         let latency =
@@ -66,6 +69,7 @@ impl Metrics {
         let instances = Family::<Labels, Counter>::default();
         let cron = Family::<Labels, Counter>::default();
         let (connections, memory) = (Gauge::default(), Gauge::default());
+        let postgres_connections = Gauge::default();
         let refused = Counter::default();
         registry.register(
             "requests",
@@ -86,6 +90,11 @@ impl Metrics {
             connections.clone(),
         );
         registry.register(
+            "postgres_connections",
+            "Open connections to PostgreSQL",
+            postgres_connections.clone(),
+        );
+        registry.register(
             "resident_bytes",
             "Resident memory of the host",
             memory.clone(),
@@ -99,8 +108,10 @@ impl Metrics {
             instances,
             cron,
             connections,
+            postgres_connections,
             memory,
             databases,
+            postgres,
             refused,
         }
     }
@@ -130,6 +141,8 @@ impl Metrics {
     pub fn text(&self) -> String {
         self.connections
             .set(i64::try_from(self.databases.open_connections()).unwrap_or(i64::MAX));
+        self.postgres_connections
+            .set(i64::try_from(self.postgres.open_connections()).unwrap_or(i64::MAX));
         self.memory.set(resident_bytes().unwrap_or(0));
         let mut text = String::new();
         // Writing to a String cannot fail.

@@ -1,6 +1,7 @@
 //! What `up` and `doctor` do alike: look at everything that serving needs, and collect every fault
 //! before giving up.
 
+use crate::acme::Acme;
 use crate::cli::Up;
 use crate::config::fault::Faults;
 use crate::config::manifest::Manifest;
@@ -8,7 +9,7 @@ use crate::config::variables::{self, Sources};
 use crate::config::{self, App};
 use crate::data::{DataFolder, Secrets};
 use crate::serve::Shared;
-use crate::{admin, demo, load, schedule, worker};
+use crate::{admin, demo, load, schedule, worker, world};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -20,8 +21,14 @@ pub struct Prepared {
     pub data: DataFolder,
     /// Where to serve.
     pub listener: TcpListener,
+    /// Where to serve TLS.
+    pub tls: Option<TcpListener>,
     /// The admin port.
     pub admin: TcpListener,
+    /// Gets certificates.
+    pub acme: Option<Arc<Acme>>,
+    /// What opens the slave's door for the node itself; empty when the application has none.
+    pub node_secret: String,
     /// The application, compiled and linked.
     pub shared: Arc<Shared>,
     /// The worker to supervise.
@@ -69,18 +76,25 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
         }
         None => None,
     };
-    let app = configure(options, listen, secrets.as_mut(), faults);
+    let told = admin.as_ref().and_then(|admin| admin.local_addr().ok());
+    let status_url = format!("{}/status", local_url(told.unwrap_or(wanted)));
+    let app = configure(options, listen, status_url, secrets.as_mut(), faults);
     let data = data?;
-    let demo_password = app
-        .variables
-        .get("demo_password")
-        .cloned()
-        .unwrap_or_default();
-    let token = app
-        .variables
-        .get("worker_token")
-        .cloned()
-        .unwrap_or_default();
+    let variable = |name: &str| app.variables.get(name).cloned().unwrap_or_default();
+    let demo_password = variable("demo_password");
+    let token = variable("worker_token");
+    let node_secret = variable("node_secret");
+    // Only a master has mails of its own.
+    let outbox = app
+        .components
+        .contains_key("master")
+        .then(|| worker::Outbox {
+            token: node_secret.clone(),
+            relay: std::env::var("SLUICE_RELAY")
+                .ok()
+                .filter(|relay| !relay.is_empty()),
+            folder: data.mails(),
+        });
     if !app
         .components
         .values()
@@ -88,7 +102,9 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
     {
         return None;
     }
-    let shared = match load::load(app, &data, &options.limits, faults) {
+    let (tls, edge) = world::open(&options.world, &data, faults);
+    let acme = world::acme(&options.world, &edge, &data, faults);
+    let shared = match load::load(app, &data, edge, &options.limits, faults) {
         Ok(shared) => Arc::new(shared),
         Err(error) => {
             faults.add("the engine", format!("{error:#}"), "lower --max-instances");
@@ -103,12 +119,16 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
         token,
         data: data.worker(),
         allow_private: options.allow_private_smtp || is_private(options, listen),
+        outbox,
     });
     let (listener, admin) = (listener?, admin?);
     faults.is_empty().then_some(Prepared {
         data,
         listener,
+        tls,
         admin,
+        acme,
+        node_secret,
         shared,
         worker,
         local_url,
@@ -151,9 +171,18 @@ fn worker_program(options: &Up, faults: &mut Faults) -> Option<PathBuf> {
     None
 }
 
+/// What `sluice join` keeps among the secrets.
+const JOINED: [&str; 4] = [
+    "master_url",
+    "master_public_key",
+    "node_id",
+    "node_credential",
+];
+
 fn configure(
     options: &Up,
     listen: SocketAddr,
+    status_url: String,
     mut secrets: Option<&mut Secrets>,
     faults: &mut Faults,
 ) -> App {
@@ -161,7 +190,17 @@ fn configure(
         .public_url
         .clone()
         .unwrap_or_else(|| format!("http://{listen}"));
-    let mut host = vec![("public_url", public), ("slave_url", local_url(listen))];
+    let mut host = vec![
+        ("public_url", public),
+        ("slave_url", local_url(listen)),
+        ("host_status_url", status_url),
+    ];
+    if let Some(secrets) = &secrets {
+        let joined = JOINED
+            .iter()
+            .filter_map(|name| Some((*name, secrets.known(name)?.to_owned())));
+        host.extend(joined);
+    }
     if let Some(secrets) = secrets.as_mut().filter(|_| options.demo) {
         host.push(("demo_email", demo::EMAIL.to_owned()));
         match secrets.get("demo_password") {

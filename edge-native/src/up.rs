@@ -1,20 +1,24 @@
 //! `sluice up`: start everything, say so, and stop everything in order.
 
-use crate::admin::{self, Health};
+use crate::acme::Domains;
+use crate::admin::{self, Health, Told};
 use crate::cli::Up;
 use crate::config::fault::Faults;
 use crate::demo;
+use crate::mail_page::{self, Mails};
 use crate::schedule::Schedules;
 use crate::serve::Shared;
 use crate::serve::listener::Threads;
 use crate::start::{self, Prepared};
-use crate::worker;
+use crate::status::Machine;
+use crate::{worker, world};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,25 +58,40 @@ async fn serve(options: &Up, prepared: Prepared, threads: &Arc<Threads>) -> Resu
     let Prepared {
         data,
         listener,
+        tls,
         admin: admin_listener,
+        acme,
+        node_secret,
         shared,
-        worker,
+        mut worker,
         local_url,
         demo_password,
     } = prepared;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let address = listener.local_addr()?;
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let accepting = tokio::spawn(accept(listener, threads.clone()));
+    let mut accepting = vec![accepting(listener, threads, false)?];
+    if let Some(tls) = tls {
+        tracing::info!(address = %tls.local_addr()?, "serving TLS");
+        accepting.push(self::accepting(tls, threads, true)?);
+    }
+    if let Some(tls) = &shared.edge.tls {
+        tokio::spawn(world::watch(tls.certificates.clone()));
+    }
     let health = Arc::new(Health::default());
-    tracing::info!(admin = %admin_listener.local_addr()?, "serving /healthz and /metrics");
-    tokio::spawn(admin::serve(
-        admin_listener,
-        health.clone(),
-        shared.metrics.clone(),
-    ));
+    tracing::info!(admin = %admin_listener.local_addr()?, "serving /healthz, /metrics and /status");
+    let told = Told {
+        health: health.clone(),
+        metrics: shared.metrics.clone(),
+        machine: Machine::new(options.data.clone()),
+        acme: acme.clone(),
+    };
+    tokio::spawn(admin::serve(admin_listener, told));
+    if let Some(acme) = acme {
+        let domains = Domains::new(&local_url, node_secret);
+        let shared = shared.clone();
+        tokio::spawn(async move { acme.run(&shared.edge.challenges, &domains).await });
+    }
     tokio::spawn(housekeeping(shared));
     let demo = match options.demo {
         true => Some(demo::start(options, &data.demo_mails())?),
@@ -80,6 +99,10 @@ async fn serve(options: &Up, prepared: Prepared, threads: &Arc<Threads>) -> Resu
     };
     let databases = data.databases();
     let (stop_worker, stopping) = watch::channel(false);
+    let mails_at = match worker.as_mut().and_then(|worker| worker.outbox.as_mut()) {
+        Some(outbox) => own_mails(options, demo.as_ref(), outbox)?,
+        None => None,
+    };
     let supervising = worker.map(|worker| tokio::spawn(worker::supervise(worker, stopping)));
     let ready = async {
         first_answer(&local_url).await;
@@ -87,6 +110,9 @@ async fn serve(options: &Up, prepared: Prepared, threads: &Arc<Threads>) -> Resu
             demo::seed(&demo, &local_url, &demo_password, &databases).await;
         }
         health.set(true);
+        if let Some(address) = mails_at {
+            println!("mails of this installation: http://{address}");
+        }
         println!("sluice is ready at http://{address}");
         let _ = std::io::stdout().flush();
         std::future::pending::<()>().await
@@ -103,19 +129,58 @@ async fn serve(options: &Up, prepared: Prepared, threads: &Arc<Threads>) -> Resu
     if let Some(supervising) = supervising {
         let _ = supervising.await;
     }
-    accepting.abort();
+    for accepting in accepting {
+        accepting.abort();
+    }
     drop(data);
     Ok(())
 }
 
-async fn accept(listener: tokio::net::TcpListener, threads: Arc<Threads>) {
+/// Where the installation's own mails can be read, unless a relay takes them. The demo catches them with all others.
+fn own_mails(
+    options: &Up,
+    demo: Option<&demo::Demo>,
+    outbox: &mut worker::Outbox,
+) -> Result<Option<SocketAddr>> {
+    if outbox.relay.is_some() {
+        return Ok(None);
+    }
+    if let Some(demo) = demo {
+        outbox.relay = Some(format!("smtp://{}?tls=none", demo.smtp));
+        return Ok(Some(demo.page));
+    }
+    let mails = Mails::open(&outbox.folder).context("the folder of the installation's mails")?;
+    let listener = mail_page::bind(
+        options.mail_page,
+        &outbox.folder.with_file_name("mail-page-port"),
+    )?;
+    let address = listener.local_addr()?;
+    tokio::spawn(mail_page::serve(
+        listener,
+        "Mails of this installation",
+        Arc::new(mails),
+    ));
+    Ok(Some(address))
+}
+
+fn accepting(
+    listener: std::net::TcpListener,
+    threads: &Arc<Threads>,
+    secure: bool,
+) -> Result<tokio::task::JoinHandle<()>> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    Ok(tokio::spawn(accept(listener, threads.clone(), secure)))
+}
+
+async fn accept(listener: tokio::net::TcpListener, threads: Arc<Threads>, secure: bool) {
     loop {
         match listener
             .accept()
             .await
             .and_then(|(stream, client)| Ok((stream.into_std()?, client)))
         {
-            Ok((stream, client)) => threads.take(stream, client),
+            Ok((stream, client)) => threads.take(stream, client, secure),
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -128,6 +193,7 @@ async fn housekeeping(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
         shared.databases.close_expired();
+        shared.postgres.close_expired();
     }
 }
 

@@ -23,6 +23,19 @@ pub struct Settings {
     pub data: PathBuf,
     /// Whether it may talk to mail servers at private addresses.
     pub allow_private: bool,
+    /// The installation's own mails, when its master runs here.
+    pub outbox: Option<Outbox>,
+}
+
+/// How the installation's own mails leave.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    /// What the worker shows the master, which answers where the slave does.
+    pub token: String,
+    /// `smtp[s]://…`; a folder takes its place when it is not set.
+    pub relay: Option<String>,
+    /// The folder.
+    pub folder: PathBuf,
 }
 
 /// A worker that was asked to stop is killed after this long.
@@ -71,7 +84,17 @@ pub async fn supervise(settings: Settings, mut stopping: watch::Receiver<bool>) 
 }
 
 fn start(settings: &Settings) -> Result<Child> {
-    Command::new(&settings.program)
+    let mut command = Command::new(&settings.program);
+    if let Some(outbox) = &settings.outbox {
+        command
+            .env("SLUICE_MASTER_URL", &settings.slave_url)
+            .env("SLUICE_MASTER_TOKEN", &outbox.token)
+            .env("SLUICE_OUTBOX", &outbox.folder);
+        if let Some(relay) = &outbox.relay {
+            command.env("SLUICE_RELAY", relay);
+        }
+    }
+    command
         .env("SLUICE_SUPERVISED", "1")
         .env("SLUICE_SLAVE_URL", &settings.slave_url)
         .env("SLUICE_WORKER_TOKEN", &settings.token)

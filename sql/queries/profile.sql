@@ -1,14 +1,17 @@
 -- name: insert
-insert into profile (name, type, settings, quotas, created_at, updated_at) values (?1, ?2, ?3, ?4, ?5, ?5) returning id;
+insert into profile (name, type, settings, quotas, worker, created_at, updated_at) values (?1, ?2, ?3, ?4, ?6, ?5, ?5) returning id;
 
 -- name: list
-select id, name, type, active, settings, quotas, next_at, created_at from profile order by id limit 1000;
+select id, name, type, active, settings, quotas, next_at, created_at, worker from profile order by id limit 1000;
 
 -- name: get
-select id, name, type, active, settings, quotas, next_at, created_at from profile where id = ?1;
+select id, name, type, active, settings, quotas, next_at, created_at, worker from profile where id = ?1;
 
 -- name: set-active
 update profile set active = ?2, updated_at = ?3 where id = ?1;
+
+-- name: set-worker
+update profile set worker = ?2, updated_at = ?3 where id = ?1;
 
 -- name: set-next-at
 update profile set next_at = ?2 where id = ?1;

@@ -29,12 +29,12 @@ returning id, lead_id, profile_id, rule_id;
 -- name: hold-unplanned
 -- Says why nothing happens; only rows that did not say so yet are written.
 update request set wait_reason = ?1, updated_at = ?2
-where status = 'pending' and profile_id is null and run_at <= ?2 and wait_reason is not ?1;
+where status = 'pending' and profile_id is null and run_at <= ?2 and wait_reason is distinct from ?1;
 
 -- name: hold-profile
 update request set wait_reason = ?2, updated_at = ?3
 where id in (
-  select id from request where profile_id = ?1 and status = 'pending' and run_at <= ?3 and wait_reason is not ?2
+  select id from request where profile_id = ?1 and status = 'pending' and run_at <= ?3 and wait_reason is distinct from ?2
   order by run_at limit 500
 );
 
@@ -124,8 +124,13 @@ from request where status = 'pending' and profile_id is null and run_at <= ?1;
 
 -- name: retrying
 -- What each profile will try again later: how much, when first, and what went wrong.
-select profile_id, count(*), min(run_at), error from request
-where status = 'pending' and profile_id is not null and run_at > ?1 and error is not null group by profile_id;
+select w.profile_id, w.n, w.run_at, (
+  select error from request r where r.profile_id = w.profile_id and r.status = 'pending' and r.run_at = w.run_at
+    and r.error is not null order by r.id limit 1)
+from (
+  select profile_id, count(*) as n, min(run_at) as run_at from request
+  where status = 'pending' and profile_id is not null and run_at > ?1 and error is not null group by profile_id
+) w;
 
 -- name: running
 -- How much each profile has in hand.

@@ -37,5 +37,5 @@ where i.rule_id = ?1 and i.event_id < ?2 order by i.event_id desc limit ?3;
 -- name: last-run
 -- When a rule last made a request. Only its newest instances are looked at: a long delay may leave many that wait.
 select created_at from request where dedupe_key = 'rule_instance:' || (
-  select max(id) from (select id, status from rule_instance where rule_id = ?1 order by event_id desc limit 2000)
+  select max(id) from (select id, status from rule_instance where rule_id = ?1 order by event_id desc limit 2000) newest
   where status = 'performed');

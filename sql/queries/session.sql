@@ -1,26 +1,33 @@
 -- name: insert
-insert into session (token_hash, user_id, created_at, expires_at) values (?1, ?2, ?3, ?4);
+insert into session (token_hash, id, user_id, user_agent, address, created_at, last_seen_at, expires_at, bound_host)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8);
 
 -- name: find
--- Who a live session belongs to.
-select u.account_id, u.id, u.email
-from session s join user u on u.id = s.user_id
-where s.token_hash = ?1 and s.expires_at > ?2;
+-- Who a live session belongs to. One that is bound to a host is nobody's on any other.
+select u.account_id, u.id, u.email, u.role, s.id, s.last_seen_at
+from session s join "user" u on u.id = s.user_id
+where s.token_hash = ?1 and s.expires_at > ?2 and coalesce(s.bound_host, '') = ?3;
+
+-- name: seen
+update session set last_seen_at = ?2 where token_hash = ?1;
+
+-- name: list
+-- The log-ins of a person, the one used last first. What holds on another host belongs to one of these.
+select id, user_agent, address, created_at, last_seen_at, expires_at, bound_host from session
+where user_id = ?1 and expires_at > ?2 and parent_hash is null
+order by coalesce(last_seen_at, created_at) desc, id limit 200;
 
 -- name: delete
 delete from session where token_hash = ?1;
 
+-- name: delete-by-id
+delete from session where id = ?1 and user_id = ?2;
+
+-- name: delete-all
+delete from session where user_id = ?1;
+
+-- name: delete-others
+delete from session where user_id = ?1 and id <> ?2;
+
 -- name: delete-expired
 delete from session where expires_at <= ?1;
-
--- name: attempt
--- Failures so far, and until when the next try is refused.
-select failures, blocked_until from login_attempt where email = ?1;
-
--- name: record-failure
--- One more failure; the caller computed how long to wait from the count it read.
-insert into login_attempt (email, failures, blocked_until) values (?1, 1, ?2)
-on conflict (email) do update set failures = failures + 1, blocked_until = ?2;
-
--- name: forget-failures
-delete from login_attempt where email = ?1;

@@ -3,34 +3,71 @@ insert into subaccount (id, account_id, name, status, next_attempt_at, created_a
 values (?1, ?2, ?3, 'requested', ?4, ?4, ?4);
 
 -- name: get
-select id, account_id, name, status, reason, base_url, created_at from subaccount where id = ?1 and account_id = ?2;
+select id, account_id, name, status, reason, base_url, created_at, suspended_at, deleted_at, purge_at
+from subaccount where id = ?1 and account_id = ?2;
+
+-- name: any
+-- The same for the operator, whose account it need not be of.
+select id, account_id, name, status, reason, base_url, created_at, suspended_at, deleted_at, purge_at
+from subaccount where id = ?1;
 
 -- name: list
-select id, account_id, name, status, reason, base_url, created_at from subaccount
+select id, account_id, name, status, reason, base_url, created_at, suspended_at, deleted_at, purge_at from subaccount
 where account_id = ?1 order by created_at desc, id desc limit 1000;
 
 -- name: count
 select count(*) from subaccount where account_id = ?1;
 
--- name: any-due
--- Most ticks find nothing, and learn it without the write lock.
-select 1 from subaccount where status in ('requested', 'allocating') and next_attempt_at <= ?1 and lease_until <= ?1 limit 1;
-
--- name: claim-due
--- Leases the oldest requested sub-accounts, so that two ticks never work on the same one.
-update subaccount set status = 'allocating', lease_token = ?1, lease_until = ?2, attempts = attempts + 1, updated_at = ?3
-where id in (
-  select id from subaccount
-  where status in ('requested', 'allocating') and next_attempt_at <= ?3 and lease_until <= ?3
-  order by next_attempt_at, id limit ?4
-)
-returning id, account_id, name, attempts;
+-- name: allocating
+-- It has a place in view.
+update subaccount set status = 'allocating', reason = null, updated_at = ?2 where id = ?1 and status = 'requested';
 
 -- name: activate
-update subaccount set status = 'active', reason = null, base_url = ?3, lease_token = null, lease_until = 0, updated_at = ?4
-where id = ?1 and lease_token = ?2;
+update subaccount set status = 'active', reason = null, base_url = ?2, updated_at = ?3
+where id = ?1 and (status <> 'active' or reason is not null or base_url is null or base_url <> ?2);
 
--- name: postpone
--- It stays requested, says why, and is tried again by itself.
-update subaccount set status = 'requested', reason = ?3, next_attempt_at = ?4, lease_token = null, lease_until = 0, updated_at = ?5
-where id = ?1 and lease_token = ?2;
+-- name: explain
+-- Why it is not there yet.
+update subaccount set reason = ?2, updated_at = ?3 where id = ?1 and (reason is null or reason <> ?2);
+
+-- name: wait-again
+-- It has no place in view any more, and is tried again by itself. A new number: what the old place was told is void.
+update subaccount set status = 'requested', reason = ?2, next_attempt_at = ?3, revision = revision + 1, updated_at = ?4
+where id = ?1 and status in ('requested', 'allocating');
+
+-- name: rename
+update subaccount set name = ?3, revision = revision + 1, updated_at = ?4
+where id = ?1 and account_id = ?2;
+
+-- name: suspend
+update subaccount set suspended_at = ?3, revision = revision + 1, updated_at = ?4
+where id = ?1 and account_id = ?2 and deleted_at is null;
+
+-- name: delete
+update subaccount set deleted_at = ?3, purge_at = ?4, revision = revision + 1, updated_at = ?3
+where id = ?1 and account_id = ?2 and deleted_at is null;
+
+-- name: hasten
+-- Deleted already; only the time to bring it back gets shorter.
+update subaccount set purge_at = ?3 where id = ?1 and account_id = ?2 and deleted_at is not null and purge_at > ?3;
+
+-- name: restore
+-- Only while nobody has begun to take it away.
+update subaccount set deleted_at = null, purge_at = null, revision = revision + 1, updated_at = ?3
+where id = ?1 and account_id = ?2 and deleted_at is not null and purge_at > ?3
+  and not exists (select 1 from placement p where p.subaccount_id = subaccount.id and p.state = 'releasing');
+
+-- name: purged
+-- It has no place any more, and its time to be brought back has passed.
+select id, account_id from subaccount
+where deleted_at is not null and purge_at <= ?1
+  and not exists (select 1 from placement p where p.subaccount_id = subaccount.id) order by id limit 100;
+
+-- name: delete-moves
+delete from relocation where subaccount_id = ?1;
+
+-- name: destroy
+delete from subaccount where id = ?1;
+
+-- name: any-purge
+select 1 from subaccount where deleted_at is not null and purge_at <= ?1 limit 1;

@@ -4,7 +4,7 @@ insert into timeline (metric, hour, profile_id, rule_id, n)
 select kind, at - at % 3600000, coalesce(profile_id, 0), coalesce(rule_id, 0), count(*)
 from event where id > ?1 and id <= ?2
 group by 1, 2, 3, 4
-on conflict (metric, hour, profile_id, rule_id) do update set n = n + excluded.n;
+on conflict (metric, hour, profile_id, rule_id) do update set n = timeline.n + excluded.n;
 
 -- name: points
 -- Sums for steps of ?4 milliseconds, empty steps left out.

@@ -2,24 +2,32 @@
 -- Promises that a stage has something to do from `due_at` on. `marked_at` always grows, whatever the clocks say: whoever
 -- read it before can tell that there is a newer promise.
 insert into tenant_work (tenant_id, stage, due_at, marked_at) values (?1, ?2, ?3, ?4)
-on conflict (tenant_id, stage) do update set due_at = min(due_at, excluded.due_at), marked_at = max(marked_at + 1, excluded.marked_at);
+on conflict (tenant_id, stage) do update set
+  due_at = case when excluded.due_at < tenant_work.due_at then excluded.due_at else tenant_work.due_at end,
+  marked_at = case when excluded.marked_at > tenant_work.marked_at then excluded.marked_at else tenant_work.marked_at + 1 end;
 
 -- name: lease
--- The tenants whose work for this stage is due, longest waiting first.
+-- The tenants whose work for this stage is due, longest waiting first. Those that rest, or move, keep their row.
 update tenant_work set lease_token = ?2, lease_until = ?3
 where stage = ?1 and tenant_id in (
-  select tenant_id from tenant_work where stage = ?1 and due_at <= ?4 and lease_until <= ?4 order by due_at limit ?5
+  select w.tenant_id from tenant_work w
+  where w.stage = ?1 and w.due_at <= ?4 and w.lease_until <= ?4 and not exists (
+    select 1 from tenant_state t where t.tenant_id = w.tenant_id and t.state <> 'active')
+  order by w.due_at limit ?5
 )
 returning tenant_id, marked_at;
 
 -- name: due
 -- The same without a lease, for work that leases its own rows (claims of workers).
-select tenant_id, marked_at from tenant_work where stage = ?1 and due_at <= ?2 order by due_at limit ?3;
+select w.tenant_id, w.marked_at from tenant_work w
+where w.stage = ?1 and w.due_at <= ?2 and not exists (
+  select 1 from tenant_state t where t.tenant_id = w.tenant_id and t.state <> 'active')
+order by w.due_at limit ?3;
 
 -- name: reschedule
 -- The stage says when it wants to come back. A promise made meanwhile (`marked_at` moved on) wins.
 update tenant_work set lease_token = null, lease_until = 0,
-  due_at = case when marked_at > ?4 then min(due_at, ?5) else ?5 end
+  due_at = case when marked_at > ?4 and due_at < ?5 then due_at else ?5 end
 where tenant_id = ?1 and stage = ?2 and lease_token = ?3;
 
 -- name: forget

@@ -73,6 +73,8 @@ pub struct Claimed {
 pub struct Slave {
     http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: String,
+    /// The calls' path below it.
+    calls: &'static str,
     authorization: HeaderValue,
 }
 
@@ -100,7 +102,19 @@ impl Slave {
         Ok(Self {
             http,
             base: base.trim_end_matches('/').to_owned(),
+            calls: "worker/v1",
             authorization,
+        })
+    }
+
+    /// A client for the calls that the master has for nodes.
+    ///
+    /// # Errors
+    /// When the token cannot be a header's value.
+    pub fn master(base: &str, token: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            calls: "node/v1",
+            ..Self::new(base, token)?
         })
     }
 
@@ -220,7 +234,7 @@ impl Slave {
     fn request(&self, method: Method, call: &str) -> http::request::Builder {
         Request::builder()
             .method(method)
-            .uri(format!("{}/worker/v1/{call}", self.base))
+            .uri(format!("{}/{}/{call}", self.base, self.calls))
             .header(header::AUTHORIZATION, &self.authorization)
             .header(
                 header::USER_AGENT,
@@ -229,7 +243,30 @@ impl Slave {
             .header(header::ACCEPT, "application/json")
     }
 
-    async fn post<A: DeserializeOwned>(
+    /// Calls a master at this address: `POST /node/v1/{call}`.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn node(&self, call: &str, body: &Value) -> Result<Value, CallError> {
+        let body = serde_json::to_vec(body).map_err(|e| CallError::Strange(e.to_string()))?;
+        let mut request = Request::post(format!("{}/node/v1/{call}", self.base))
+            .header(header::CONTENT_TYPE, "application/json");
+        if self.authorization != "Bearer " {
+            request = request.header(header::AUTHORIZATION, self.authorization.clone());
+        }
+        let (status, _, body) = self.send(request, body.into(), CALL).await?;
+        if status == StatusCode::UNAUTHORIZED {
+            let said = problem(serde_json::from_slice(&body).ok(), &body);
+            return Err(CallError::Status(status, said));
+        }
+        success(status, body)
+    }
+
+    /// Any call with its JSON.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn post<A: DeserializeOwned>(
         &self,
         call: &str,
         body: &impl Serialize,

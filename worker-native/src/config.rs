@@ -1,8 +1,16 @@
 //! The worker's settings: environment variables, read once, all mistakes told at once.
 
-use std::{fmt, fs, path::PathBuf, time::Duration};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use crate::smtp::Timeouts;
+use crate::{
+    join::Joined,
+    outbox::{self, Way},
+    smtp::Timeouts,
+};
 
 /// Everything that can be set.
 pub struct Config {
@@ -10,6 +18,8 @@ pub struct Config {
     pub slave_url: String,
     /// `SLUICE_WORKER_TOKEN`: what the slave knows this worker by.
     pub token: String,
+    /// What `sluice-worker join` kept in the folder; the address and the token come from it when they are not set.
+    pub joined: Option<Joined>,
     /// `SLUICE_WORKER_DATA`: the folder of the journal.
     pub data: PathBuf,
     /// `SLUICE_WORKER_NAME`: unique for the slave, stable over restarts.
@@ -26,6 +36,8 @@ pub struct Config {
     pub hello: Option<String>,
     /// `SLUICE_SMTP_TIMEOUT_S` and `SLUICE_SMTP_END_TIMEOUT_S`.
     pub timeouts: Timeouts,
+    /// `SLUICE_MASTER_URL`, `SLUICE_MASTER_TOKEN`, `SLUICE_RELAY` and `SLUICE_OUTBOX`: whose own mails it sends, and how.
+    pub outbox: Option<outbox::Settings>,
     /// `SLUICE_LOG`: error, warn, info, debug or trace.
     pub log: tracing::level_filters::LevelFilter,
 }
@@ -47,8 +59,8 @@ impl fmt::Display for Mistake {
 
 /// The variables and what they are for: `--help` prints them.
 pub const HELP: &str = "\
-SLUICE_SLAVE_URL          where the slave answers, http:// or https:// (required)
-SLUICE_WORKER_TOKEN       the worker token that the slave gave (required)
+SLUICE_SLAVE_URL          where the slave answers, http:// or https:// (required, unless joined)
+SLUICE_WORKER_TOKEN       the worker token that the slave gave (required, unless joined)
 SLUICE_WORKER_DATA        folder for the journal; each worker has its own (required)
 SLUICE_WORKER_NAME        name at the slave; default: host name and a mark of the folder
 SLUICE_ALLOW_PRIVATE      1: mail servers may be at loopback or private addresses; default 0
@@ -58,6 +70,10 @@ SLUICE_SMTP_CA            PEM file of further certificate authorities for mail s
 SLUICE_SMTP_TIMEOUT_S     seconds to wait for a mail server's answer; default 60
 SLUICE_SMTP_END_TIMEOUT_S seconds to wait for its answer to the mail's text; default 600
 SLUICE_EHLO_NAME          name in EHLO; default: the host's name, or its address
+SLUICE_MASTER_URL         where the master answers, to send the installation's own mails too
+SLUICE_MASTER_TOKEN       what the master knows this worker by
+SLUICE_RELAY              smtp[s]://user:password@host:port that takes those mails; default: a folder
+SLUICE_OUTBOX             that folder; default: outbox in the worker's folder
 SLUICE_LOG                error, warn, info, debug or trace; default info";
 
 impl Config {
@@ -70,18 +86,28 @@ impl Config {
             get: &get,
             mistakes: Vec::new(),
         };
-        let slave_url = reader.url("SLUICE_SLAVE_URL");
-        let token = reader.required(
-            "SLUICE_WORKER_TOKEN",
-            "the worker token that the slave gave",
-        );
+        let data = reader.folder("SLUICE_WORKER_DATA");
+        let joined = reader.joined(&data);
+        let known = joined
+            .clone()
+            .filter(|_| reader.text("SLUICE_WORKER_TOKEN").is_none());
+        let slave_url = match known.as_ref().and_then(|joined| joined.slave_url.clone()) {
+            Some(url) if reader.text("SLUICE_SLAVE_URL").is_none() => url,
+            _ => reader.url("SLUICE_SLAVE_URL"),
+        };
+        let token = match known {
+            Some(joined) => joined.credential,
+            None => reader.required(
+                "SLUICE_WORKER_TOKEN",
+                "the worker token that the slave gave, or join a master with `sluice-worker join`",
+            ),
+        };
         if token.chars().any(|c| !c.is_ascii_graphic()) {
             reader.mistake(
                 "SLUICE_WORKER_TOKEN",
                 "it has characters that no token has; copy it again",
             );
         }
-        let data = reader.folder("SLUICE_WORKER_DATA");
         let host = host_name();
         let name = reader.text("SLUICE_WORKER_NAME").unwrap_or_else(|| {
             let place = fs::canonicalize(&data).unwrap_or_else(|_| data.clone());
@@ -95,9 +121,12 @@ impl Config {
         {
             reader.mistake("SLUICE_EHLO_NAME", "it must be one host name in ASCII");
         }
+        let outbox = reader.outbox(&data);
         let config = Self {
             slave_url,
             token,
+            outbox,
+            joined,
             name,
             allow_private: reader.flag("SLUICE_ALLOW_PRIVATE"),
             supervised: reader.flag("SLUICE_SUPERVISED"),
@@ -172,6 +201,28 @@ impl Reader<'_> {
         url
     }
 
+    fn outbox(&mut self, data: &std::path::Path) -> Option<outbox::Settings> {
+        self.text("SLUICE_MASTER_URL")?;
+        let master_url = self.url("SLUICE_MASTER_URL");
+        let token = self.required("SLUICE_MASTER_TOKEN", "what the master gave this worker");
+        let way = match self.text("SLUICE_RELAY").map(|text| outbox::relay(&text)) {
+            Some(Ok(settings)) => Way::Relay(settings),
+            Some(Err(why)) => {
+                self.mistake("SLUICE_RELAY", why);
+                return None;
+            }
+            None => {
+                let folder = self.text("SLUICE_OUTBOX").map(PathBuf::from);
+                Way::Folder(folder.unwrap_or_else(|| data.join("outbox")))
+            }
+        };
+        Some(outbox::Settings {
+            master_url,
+            token,
+            way,
+        })
+    }
+
     fn folder(&mut self, name: &'static str) -> PathBuf {
         let folder = PathBuf::from(self.required(
             name,
@@ -189,6 +240,14 @@ impl Reader<'_> {
             );
         }
         folder
+    }
+
+    fn joined(&mut self, data: &Path) -> Option<Joined> {
+        Joined::read(data).unwrap_or_else(|error| {
+            let text = format!("{error:#}; mend the file node.json, or join again");
+            self.mistake("SLUICE_WORKER_DATA", text);
+            None
+        })
     }
 
     fn file(&mut self, name: &'static str) -> Option<Vec<u8>> {
@@ -290,6 +349,29 @@ mod tests {
     }
 
     #[test]
+    fn who_names_a_master_sends_its_mails() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pairs = vec![
+            ("SLUICE_SLAVE_URL", "http://127.0.0.1:3000"),
+            ("SLUICE_WORKER_TOKEN", "t"),
+            ("SLUICE_WORKER_DATA", folder.path().to_str().unwrap()),
+        ];
+        assert!(read(&pairs).ok().unwrap().outbox.is_none());
+        pairs.push(("SLUICE_MASTER_URL", "http://127.0.0.1:3000"));
+        let mistakes = read(&pairs).err().unwrap();
+        assert_eq!(mistakes[0].name, "SLUICE_MASTER_TOKEN");
+        pairs.push(("SLUICE_MASTER_TOKEN", "t"));
+        let outbox = read(&pairs).ok().unwrap().outbox.unwrap();
+        assert_eq!(outbox.way, Way::Folder(folder.path().join("outbox")));
+        pairs.push(("SLUICE_RELAY", "smtp://127.0.0.1:25?tls=none"));
+        let outbox = read(&pairs).ok().unwrap().outbox.unwrap();
+        assert!(matches!(outbox.way, Way::Relay(relay) if relay.port == 25));
+        pairs.push(("SLUICE_RELAY", "mail.x.test"));
+        pairs.swap_remove(5);
+        assert_eq!(read(&pairs).err().unwrap()[0].name, "SLUICE_RELAY");
+    }
+
+    #[test]
     fn all_mistakes_are_told_at_once() {
         let mistakes = read(&[
             ("SLUICE_SLAVE_URL", "localhost:3000"),
@@ -305,9 +387,9 @@ mod tests {
         assert_eq!(
             names,
             [
+                "SLUICE_WORKER_DATA",
                 "SLUICE_SLAVE_URL",
                 "SLUICE_WORKER_TOKEN",
-                "SLUICE_WORKER_DATA",
                 "SLUICE_ALLOW_PRIVATE",
                 "SLUICE_CONCURRENCY",
                 "SLUICE_SMTP_CA",

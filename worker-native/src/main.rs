@@ -9,12 +9,17 @@ use tokio::{
 };
 use worker_native::{
     config::{Config, HELP},
-    doctor, run,
+    doctor,
+    join::{self, Arguments},
+    run,
 };
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
     let command = arguments.next();
+    if command.as_deref() == Some("join") {
+        return join(arguments);
+    }
     if let Some(extra) = arguments.next() {
         eprintln!("{extra:?} is one argument too many; see sluice-worker --help");
         return ExitCode::from(2);
@@ -30,12 +35,28 @@ fn main() -> ExitCode {
             println!(
                 "sluice-worker            work until SIGTERM or SIGINT\n\
                  sluice-worker doctor     check the settings and the slave\n\
+                 sluice-worker join --master URL --token TOKEN [--slave URL] [--data DIR]\n\
+                 \x20                        become a worker that the master knows, with a token\n\
+                 \x20                        from `sluice node add --kind worker`\n\
                  sluice-worker --version\n\nEnvironment:\n{HELP}"
             );
             ExitCode::SUCCESS
         }
         Some(other) => {
             eprintln!("{other:?} is not a command; see sluice-worker --help");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn join(arguments: impl Iterator<Item = String>) -> ExitCode {
+    match Arguments::parse(arguments, env::var("SLUICE_WORKER_DATA").ok()) {
+        Ok(arguments) => finish(|| async move {
+            println!("{}", join::join(&arguments).await?);
+            Ok(())
+        }),
+        Err(mistake) => {
+            eprintln!("{mistake}; see sluice-worker --help");
             ExitCode::from(2)
         }
     }

@@ -41,6 +41,18 @@ pub struct Mail {
     pub wire: Vec<u8>,
 }
 
+impl Mail {
+    /// The text as it lies in a file: without what only the wire needs.
+    pub fn text(&self) -> Vec<u8> {
+        let body = self.wire.strip_suffix(b".\r\n").unwrap_or(&self.wire);
+        let lines = body.split_inclusive(|&b| b == b'\n');
+        lines
+            .flat_map(|line| line.strip_prefix(b".").unwrap_or(line))
+            .copied()
+            .collect()
+    }
+}
+
 /// Makes the mail.
 ///
 /// # Errors

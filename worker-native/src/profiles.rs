@@ -137,6 +137,11 @@ impl Profiles {
         Ok(())
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.senders().len()
+    }
+
     /// Closes connections that idled long.
     pub fn tidy(&self) {
         for sender in self.senders().values() {

@@ -14,9 +14,10 @@ use crate::{
     claim::Claimer,
     client::{CallError, Slave},
     config::Config,
+    join,
     journal::Journal,
     leases::Leases,
-    now_ms,
+    now_ms, outbox,
     profiles::Profiles,
     report::Reporter,
     send::{Phase, Shell},
@@ -62,6 +63,23 @@ pub async fn run(config: Config, stop: impl Future<Output = &'static str>) -> an
         phase: watch::channel(Phase::Running).0,
         rest_until: watch::channel(Instant::now()).0,
     });
+    let outbox_gate = outbox::Gate::default();
+    if let Some(settings) = config.outbox {
+        let gate = outbox_gate.clone();
+        // The relay is the operator's, wherever it is.
+        let connector = Connector::new(
+            config.extra_ca.as_deref(),
+            true,
+            config.hello.clone(),
+            config.timeouts,
+        )
+        .context("SLUICE_SMTP_CA")?;
+        tokio::spawn(async move {
+            if let Err(error) = outbox::run(settings, connector, gate).await {
+                tracing::error!("the installation's mails are not sent: {error:#}");
+            }
+        });
+    }
     let me = Register {
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -83,6 +101,14 @@ pub async fn run(config: Config, stop: impl Future<Output = &'static str>) -> an
     tokio::spawn(reporter.clone().run(slave.clone()));
     tokio::spawn(leases.clone().run(slave.clone(), lease_time));
     tokio::spawn(keep_profiles(shell.clone()));
+    if let Some(joined) = config.joined {
+        let (shell, all) = (shell.clone(), config.concurrency);
+        let work = move || {
+            let busy = all.saturating_sub(shell.slots.available_permits());
+            serde_json::json!({"profiles": shell.profiles.count(), "in_flight": busy})
+        };
+        tokio::spawn(join::report(joined, work));
+    }
 
     let (alive, mut ended) = mpsc::channel(1);
     let claimer = Claimer::new(
@@ -104,6 +130,9 @@ pub async fn run(config: Config, stop: impl Future<Output = &'static str>) -> an
         result = &mut claiming => result,
     };
     drain(&shell, &mut ended).await;
+    if timeout(DRAIN, outbox_gate.lock()).await.is_err() {
+        tracing::warn!("a mail of the installation is out; it may be sent once more");
+    }
     result
 }
 

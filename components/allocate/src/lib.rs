@@ -1,15 +1,22 @@
-//! Finds a home on a slave for every requested sub-account.
+//! Finds a home on a slave for every requested sub-account, and takes care of it for its whole life.
 
-mod put;
+mod ask;
 
 use glue::{Labels, now};
-use stages::allocate;
+use stages::allocate::{self, Call, Tick};
 use web::{Config, context::random_text};
 
 glue::scheduled!(run);
 
 fn run(config: &Config) -> Result<String, String> {
-    let ask = |id: &str, placement: &allocate::Placement| put::subaccount(config, id, placement);
-    let placed = allocate::run(&Labels, &random_text(12), &now, &ask).map_err(|e| e.to_string())?;
-    Ok(format!("{placed} sub-accounts looked at"))
+    let ask = |calls: &[Call]| ask::all(config, calls);
+    let tick = Tick {
+        stores: &Labels,
+        clock: &now,
+        token: random_text(12),
+        local: !config.slave_url.is_empty(),
+        ask: &ask,
+    };
+    let calls = allocate::run(&tick).map_err(|e| e.to_string())?;
+    Ok(format!("{calls} calls of nodes"))
 }

@@ -1,5 +1,7 @@
 //! The slave: the API and the pages of its sub-accounts, and the calls of workers and of the master.
 
+mod dns;
+mod front;
 mod introspect;
 mod upload;
 
@@ -8,8 +10,9 @@ use std::sync::atomic::AtomicBool;
 use glue::convert::{SpinResponse, answer, collect, head};
 use glue::{Labels, config, now};
 use spin_sdk::http::Request;
+use web::assertion::Said;
 use web::slave::access::{self, Caller};
-use web::slave::{self, upload::is_upload};
+use web::slave::{self, custom_domain, site, upload::is_upload};
 use web::{Context, Problem, Response};
 
 static MIGRATED: AtomicBool = AtomicBool::new(false);
@@ -17,31 +20,50 @@ static MIGRATED: AtomicBool = AtomicBool::new(false);
 #[spin_sdk::http_service]
 async fn handle(request: Request) -> SpinResponse {
     let config = config::config().await;
-    let cx = Context {
+    let mut cx = Context {
         stores: &Labels,
         config,
         now: now(),
+        own: None,
         migrated: &MIGRATED,
     };
     answer(
-        respond(&cx, request)
+        respond(&mut cx, request)
             .await
             .unwrap_or_else(Problem::into_response),
     )
 }
 
-async fn respond(cx: &Context<'_>, request: Request) -> Result<Response, Problem> {
+async fn respond(cx: &mut Context<'_>, request: Request) -> Result<Response, Problem> {
     let (mut request, body) = head(request);
-    let who = match access::caller(cx, &request)? {
+    cx.own = site::enter(cx, &mut request)?;
+    let cx = &*cx;
+    if web::front::path(cx, &request).is_some() {
+        request.body = collect(body).await?;
+        return front::answer(cx, &request).await;
+    }
+    let said = match access::caller(cx, &request)? {
         Caller::Nobody => None,
-        Caller::Known(who) => Some(who),
-        Caller::Ask(question) => {
-            access::remember(cx, &question, introspect::ask(cx.config, &question).await?)?
+        Caller::Known(said) => Some(said),
+        Caller::Ask(question) => match introspect::ask(cx.config, &question).await {
+            Ok(answer) => access::remember(cx, &question, &answer)?,
+            Err(why) => access::without_master(cx, &question, why)?,
+        },
+    };
+    let who = match said {
+        Some(Said::Worker { worker }) => {
+            request.body = collect(body).await?;
+            return Ok(slave::handle_worker(cx, &request, &worker));
         }
+        Some(Said::Identity { identity }) => Some(identity),
+        _ => None,
     };
     if is_upload(&request) {
         return Ok(upload::receive(cx, &request, who.as_ref(), body).await);
     }
     request.body = collect(body).await?;
+    if custom_domain::asked(&request).is_some() {
+        return Ok(dns::verify(cx, &request, who.as_ref()).await);
+    }
     Ok(slave::handle(cx, &request, who.as_ref()))
 }

@@ -5,9 +5,8 @@ use futures::{Stream, StreamExt};
 use glue::http::header::CONTENT_TYPE;
 use http_body_util::BodyDataStream;
 use spin_sdk::wasip3::http_compat::IncomingRequestBody;
-use store::session::Identity;
 use web::slave::upload::{Upload, accepted, admit, labels, refused};
-use web::{Context, Problem, Request, Response};
+use web::{Context, Identity, Problem, Request, Response};
 
 /// The longest text field of a form, in bytes.
 const TEXT_MAX: usize = 4096;

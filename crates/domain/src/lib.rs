@@ -1,8 +1,11 @@
 //! The functional core: decisions on plain data. No I/O, no clock, no randomness: time and tokens come in as values.
 
 pub mod address;
+pub mod brand;
+pub mod colour;
 pub mod dialect;
 pub mod filter;
+pub mod identity;
 pub mod lead;
 pub mod merge;
 pub mod quota;

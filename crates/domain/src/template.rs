@@ -9,7 +9,7 @@ use crate::lead::{Field, Fields};
 use crate::template_language;
 
 /// Variables that are there beside a lead's fields.
-pub const EXTRA: [&str; 2] = ["unsubscribe_url", "sender_name"];
+pub const EXTRA: [&str; 3] = ["unsubscribe_url", "sender_name", "postal_address"];
 
 /// The longest subject that is written, in bytes: one line of a header (RFC 5322, section 2.1.1).
 pub const SUBJECT_MAX: usize = 900;

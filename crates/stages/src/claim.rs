@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use domain::brand::Brand;
 use domain::lead::{Field, Fields};
 use domain::quota::{Allowance, allowance, next_at};
 use domain::template::{self, SUBJECT_MAX, TEMPLATE_MAX};
@@ -20,6 +21,8 @@ pub struct Claim<'a> {
     pub subaccount: &'a str,
     /// Where the sub-account is served, without a slash at the end.
     pub base_url: &'a str,
+    /// How its mails are signed.
+    pub brand: &'a Brand,
     /// Makes the secret part of a lead's unsubscribe link.
     pub sign: &'a dyn Fn(i64) -> String,
     /// A random text that no other claim has.
@@ -32,6 +35,10 @@ pub struct Claim<'a> {
     pub max: u32,
     /// Profiles that have enough in hand: none of their requests now.
     pub busy: &'a [i64],
+    /// Who asks: profiles that are assigned to another are left alone.
+    pub worker: &'a str,
+    /// Whether they take what is assigned to nobody.
+    pub unassigned: bool,
 }
 
 /// What a claim gave, and when there may be more.
@@ -43,6 +50,8 @@ pub struct Taken {
     pub next: Option<i64>,
     /// Whether requests were ended because their mail cannot be written.
     pub refused: bool,
+    /// Whether something is due that is for another worker.
+    pub foreign: bool,
 }
 
 /// Leases due requests of a tenant's profiles within their quotas.
@@ -60,6 +69,11 @@ pub fn claim(db: &dyn Db, c: &Claim<'_>) -> Result<Taken> {
         let Some(due) = request::next_planned_of(db, profile.id)? else {
             continue;
         };
+        if !profile.is_for(c.worker, c.unassigned) {
+            taken.foreign |= due <= c.now;
+            taken.next = [taken.next, Some(due)].into_iter().flatten().min();
+            continue;
+        }
         // What a busy profile leaves is there for whoever asks next.
         let next = match due > c.now || room == 0 || c.busy.contains(&profile.id) {
             true => Some(due.max(c.now)),
@@ -79,7 +93,8 @@ fn claim_for(
     room: u32,
     taken: &mut Taken,
 ) -> Result<Option<i64>> {
-    let Some(profile) = profile::get(db, profile_id)?.filter(|p| p.active) else {
+    let mine = |p: &Profile| p.active && p.is_for(c.worker, c.unassigned);
+    let Some(profile) = profile::get(db, profile_id)?.filter(mine) else {
         return Ok(None);
     };
     let usage = profile::usage(db, &profile, c.now)?;
@@ -150,7 +165,11 @@ fn write(
     let unsubscribe = format!("{}/u/{}", c.base_url, (c.sign)(request.lead_id));
     let extra = BTreeMap::from([
         ("unsubscribe_url", unsubscribe.clone()),
-        ("sender_name", sender_name(profile)),
+        ("sender_name", sender_name(profile, c.brand)),
+        (
+            "postal_address",
+            c.brand.postal_address.clone().unwrap_or_default(),
+        ),
     ]);
     let render = |what: &str, template: &str, max: usize| {
         let text = template::render(template, lead, &extra, max).map_err(|e| e.0);
@@ -203,6 +222,19 @@ fn task(
     unsubscribe: &str,
 ) -> Task {
     let names = [Field::FirstName, Field::LastName].map(|f| lead.get(f));
+    let mut headers = vec![
+        ("List-Unsubscribe".to_owned(), format!("<{unsubscribe}>")),
+        (
+            "List-Unsubscribe-Post".to_owned(),
+            "List-Unsubscribe=One-Click".to_owned(),
+        ),
+    ];
+    headers.extend(
+        c.brand
+            .reply_to
+            .iter()
+            .map(|to| ("Reply-To".to_owned(), to.clone())),
+    );
     let to_name = one_line(&names.into_iter().flatten().collect::<Vec<_>>().join(" "));
     Task {
         lease: Lease {
@@ -222,13 +254,7 @@ fn task(
                 subject: m.subject,
                 text: m.body,
                 html: None,
-                headers: vec![
-                    ("List-Unsubscribe".to_owned(), format!("<{unsubscribe}>")),
-                    (
-                        "List-Unsubscribe-Post".to_owned(),
-                        "List-Unsubscribe=One-Click".to_owned(),
-                    ),
-                ],
+                headers,
             },
         },
     }
@@ -273,15 +299,29 @@ fn from(profile: &Profile) -> String {
     settings["from"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The name in a profile's `From`, as templates write it; empty when it has none.
-pub fn sender_name(profile: &Profile) -> String {
+/// The name in a profile's `From`, or else the brand's, as templates write it; empty when there is none.
+pub fn sender_name(profile: &Profile, brand: &Brand) -> String {
     let from = from(profile);
-    from.split('<')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .trim_matches('"')
-        .to_owned()
+    let name = match from.split_once('<') {
+        Some((name, _)) => name.trim().trim_matches('"'),
+        None => "",
+    };
+    match name {
+        "" => brand.sender_name.clone().unwrap_or_default(),
+        name => name.to_owned(),
+    }
+}
+
+/// A profile's `From` with the brand's name, when it has none of its own (RFC 5322, 3.4).
+pub fn signed(from: &str, brand: &Brand) -> String {
+    let address = from.trim().trim_start_matches('<').trim_end_matches('>');
+    match &brand.sender_name {
+        Some(name) if !address.contains(['<', ' ', '"']) => {
+            let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+            format!("\"{quoted}\" <{address}>")
+        }
+        _ => from.to_owned(),
+    }
 }
 
 fn sender_domain(profile: &Profile) -> String {

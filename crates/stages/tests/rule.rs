@@ -8,7 +8,7 @@ use stages::run::Stage as _;
 use store::event::{self, Event};
 use store::migrate::{TENANT, migrate};
 use store::rule::{self, Rule};
-use store::{Db, Open, params};
+use store::{Db, Engine, Open, Place, params};
 use testkit::Stores;
 
 const NOW: i64 = 1_795_262_400_000;
@@ -78,17 +78,23 @@ fn work(db: &dyn Db, part: i64, now: i64) -> store::Result<()> {
     Ok(())
 }
 
+/// SQLite mostly: PostgreSQL takes its time.
+fn engine() -> impl Strategy<Value = Engine> {
+    prop_oneof![5 => Just(Engine::Sqlite), 1 => Just(Engine::Postgres)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn each_event_counts_once_for_each_rule(
+        engine in engine(),
         before in happened(),
         rules in prop::collection::vec((1i64..3, any::<bool>(), 0i64..3, any::<bool>()), 1..4),
         after in prop::collection::vec((happened(), 1i64..9, 0u64..25), 1..6),
     ) {
-        let stores = Stores::default();
-        let db = stores.open("slot001").expect("a tenant");
+        let stores = Stores::on(engine);
+        let db = stores.open(&Place::Slot(1)).expect("a tenant");
         migrate(&*db, TENANT).expect("the schema is valid");
         db.execute("insert into content (outreach_type, subject, body, created_at) values ('email', 'Hi', 'Hi', 0)", &[])
             .expect("a text");
@@ -112,7 +118,7 @@ proptest! {
         work(&*db, 1, NOW + 10_000).expect("all is done");
         let mut expected = Vec::new();
         let later = before.len();
-        let all: Vec<Happened> = before.into_iter().chain(after.into_iter().flat_map(|a| a.0)).collect();
+        let all: Vec<Happened> = before.iter().chain(after.iter().flat_map(|a| &a.0)).copied().collect();
         for (r, (wanted, filtered, _, previous)) in rules.iter().enumerate() {
             for (e, (lead, tag, added)) in all.iter().enumerate() {
                 if *added && tag == wanted && (!filtered || lead % 2 == 0) && (*previous || e >= later) {

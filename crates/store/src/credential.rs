@@ -1,26 +1,52 @@
-//! What the master said of a credential, remembered for a moment, and the workers that registered.
+//! What the master said of a credential, remembered for a while, and the workers that registered.
 
 use crate::params;
 use crate::port::{Db, Result, one};
 use crate::queries::credential as sql;
-use crate::session::Identity;
 
-/// How long an answer of the master holds, in milliseconds: what is revoked there ends here within that time.
+/// How long an answer of the master holds without asking again, in milliseconds: what is revoked there ends here within
+/// that time.
 pub const HOLDS: i64 = 2000;
 
-/// Who a credential belongs to, if the master said so a moment ago.
-pub fn get(db: &dyn Db, token_hash: &str, now: i64) -> Result<Option<Identity>> {
-    Ok(one(db, sql::GET, params![token_hash, now - HOLDS])?.map(Identity::from_row))
+/// What the master said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// The statement, as JSON.
+    pub claims: String,
+    /// Whether it was said so lately that the master need not be asked.
+    pub fresh: bool,
 }
 
-/// Remembers the master's answer.
-pub fn put(db: &dyn Db, token_hash: &str, who: &Identity, now: i64) -> Result<()> {
-    db.execute(sql::DELETE_OLD, params![now - 60 * HOLDS])?;
-    db.execute(
-        sql::PUT,
-        params![token_hash, &who.account_id, &who.user_id, &who.email, now],
-    )
-    .map(|_| ())
+/// What the master said of a credential, unless the statement has ended.
+pub fn get(db: &dyn Db, token_hash: &str, now: i64) -> Result<Option<Remembered>> {
+    let row = one(db, sql::GET, params![token_hash, now])?;
+    Ok(row.map(|mut r| Remembered {
+        // A clock that was set back must not make an old answer last.
+        fresh: (now - HOLDS + 1..=now + HOLDS).contains(&r.int(1)),
+        claims: r.text(0),
+    }))
+}
+
+/// Remembers what the master said, which holds until `ends_at` while it cannot be asked.
+pub fn put(db: &dyn Db, token_hash: &str, claims: &str, now: i64, ends_at: i64) -> Result<()> {
+    db.execute(sql::DELETE_OLD, params![now])?;
+    db.execute(sql::PUT, params![token_hash, claims, now, ends_at])
+        .map(|_| ())
+}
+
+/// The master does not answer: what it said last goes on, and it is asked again when that is no longer fresh.
+pub fn keep(db: &dyn Db, token_hash: &str, now: i64) -> Result<()> {
+    db.execute(sql::KEEP, params![token_hash, now]).map(|_| ())
+}
+
+/// The credential is nobody's any more.
+pub fn forget(db: &dyn Db, token_hash: &str) -> Result<()> {
+    db.execute(sql::DELETE, params![token_hash]).map(|_| ())
+}
+
+/// The master does not know this node any more: nothing that it said before counts.
+pub fn forget_all(db: &dyn Db) -> Result<()> {
+    db.execute(sql::DELETE_ALL, &[]).map(|_| ())
 }
 
 /// A worker said that it is there.

@@ -4,7 +4,7 @@
 use domain::filter::{Comparison, Filter, Op};
 use domain::lead::Field;
 
-use crate::Value;
+use crate::{Engine, Value};
 
 /// A condition with the parameters it uses, numbered from a given number on.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,19 +16,19 @@ pub struct Compiled {
 }
 
 /// Compiles a filter; the first parameter is `?{first}`.
-pub fn compile(filter: &Filter, first: usize) -> Compiled {
+pub fn compile(filter: &Filter, first: usize, engine: Engine) -> Compiled {
     let mut compiled = Compiled {
         sql: String::new(),
         params: Vec::new(),
     };
-    push(filter, first, &mut compiled);
+    push(filter, (first, engine), &mut compiled);
     compiled
 }
 
-fn push(filter: &Filter, first: usize, out: &mut Compiled) {
+fn push(filter: &Filter, first: (usize, Engine), out: &mut Compiled) {
     match filter {
-        Filter::And(inner) => join(inner, " and ", "1", first, out),
-        Filter::Or(inner) => join(inner, " or ", "0", first, out),
+        Filter::And(inner) => join(inner, " and ", "true", first, out),
+        Filter::Or(inner) => join(inner, " or ", "false", first, out),
         Filter::Not(inner) => {
             out.sql.push_str("not (");
             push(inner, first, out);
@@ -44,7 +44,7 @@ fn push(filter: &Filter, first: usize, out: &mut Compiled) {
     }
 }
 
-fn join(inner: &[Filter], word: &str, empty: &str, first: usize, out: &mut Compiled) {
+fn join(inner: &[Filter], word: &str, empty: &str, first: (usize, Engine), out: &mut Compiled) {
     if inner.is_empty() {
         return out.sql.push_str(empty);
     }
@@ -58,21 +58,26 @@ fn join(inner: &[Filter], word: &str, empty: &str, first: usize, out: &mut Compi
     out.sql.push(')');
 }
 
-fn param(out: &mut Compiled, first: usize, value: String) -> String {
+fn param(out: &mut Compiled, first: (usize, Engine), value: String) -> String {
     out.params.push(Value::Text(value));
-    format!("?{}", first + out.params.len() - 1)
+    format!("?{}", first.0 + out.params.len() - 1)
 }
 
-fn push_comparison(c: &Comparison, first: usize, out: &mut Compiled) {
+fn push_comparison(c: &Comparison, first: (usize, Engine), out: &mut Compiled) {
     let column = match Field::from_name(&c.name) {
         Some(field) => format!("lower(coalesce(l.{}, ''))", field.name()),
         None => {
-            let path = param(
-                out,
-                first,
-                format!("$.\"{}\"", c.name.replace(['"', '\\'], "")),
-            );
-            format!("lower(coalesce(json_extract(l.data, {path}), ''))")
+            let name = c.name.replace(['"', '\\'], "");
+            let value = match first.1 {
+                Engine::Sqlite => {
+                    format!(
+                        "json_extract(l.data, {})",
+                        param(out, first, format!("$.\"{name}\""))
+                    )
+                }
+                Engine::Postgres => format!("cast(l.data as json) ->> {}", param(out, first, name)),
+            };
+            format!("lower(coalesce({value}, ''))")
         }
     };
     if c.op == Op::IsSet {
@@ -106,7 +111,7 @@ mod tests {
                 value: String::new(),
             }),
         ]);
-        let compiled = compile(&filter, 5);
+        let compiled = compile(&filter, 5, Engine::Sqlite);
         assert!(
             !compiled.sql.contains("drop")
                 && !compiled.sql.contains("1=1")
@@ -114,6 +119,7 @@ mod tests {
         );
         assert_eq!(compiled.params.len(), 3);
         assert!(compiled.sql.contains("?5") && compiled.sql.contains("?7"));
-        assert_eq!(compile(&Filter::And(vec![]), 1).sql, "1");
+        let all = compile(&Filter::And(vec![]), 1, Engine::Postgres);
+        assert_eq!(all.sql, "true");
     }
 }

@@ -349,16 +349,14 @@ pub fn settle_rows(db: &dyn Db, id: i64, verdicts: &[(i64, Verdict)]) -> Result<
                 Verdict::Skipped(code) => ("skipped", None, Some(*code), None),
                 Verdict::Failed(code, error) => ("failed", None, Some(*code), Some(error.as_str())),
             };
-            let p = params.len();
-            let comma = if values.is_empty() { "" } else { "," };
-            values.push_str(&format!(
-                "{comma}(?{},?{},?{},?{},?{})",
-                p + 1,
-                p + 2,
-                p + 3,
-                p + 4,
-                p + 5
-            ));
+            let [no_, status_, lead_, code_, error_] = [1, 2, 3, 4, 5].map(|i| params.len() + i);
+            // The first row says what the columns are: some may be NULL in all rows.
+            values.push_str(&match values.is_empty() {
+                true => format!(
+                    "(?{no_},?{status_},cast(?{lead_} as bigint),cast(?{code_} as text),cast(?{error_} as text))"
+                ),
+                false => format!(",(?{no_},?{status_},?{lead_},?{code_},?{error_})"),
+            });
             params.extend([
                 Value::from(*no),
                 status.into(),

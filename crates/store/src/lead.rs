@@ -6,7 +6,7 @@ use domain::lead::{Field, Fields};
 use domain::merge::{Changes, Known};
 
 use crate::params;
-use crate::port::{BATCH, Db, Result, Row, Value, insert_many, one};
+use crate::port::{BATCH, Db, Engine, Result, Row, Value, insert_many, one};
 use crate::queries::lead as sql;
 
 /// One lead.
@@ -72,10 +72,9 @@ pub struct Query {
 
 /// Lists leads, newest first.
 pub fn list(db: &dyn Db, query: &Query) -> Result<Vec<Lead>> {
-    let (text, params) = list_sql(
-        &format!("{COLUMNS}, l.created_at, l.updated_at, {TAGS}"),
-        query,
-    );
+    let tags = tags(db.engine());
+    let columns = format!("{COLUMNS}, l.created_at, l.updated_at, {tags}");
+    let (text, params) = list_sql(db.engine(), &columns, query);
     Ok(db
         .query(&text, &params)?
         .into_iter()
@@ -89,11 +88,20 @@ pub fn list_json(db: &dyn Db, query: &Query) -> Result<Vec<(i64, String)>> {
     let built_in = Field::ALL
         .map(|f| format!("'{0}', l.{0}", f.name()))
         .join(", ");
-    let object = format!(
-        "l.id, json_object('id', l.id, {built_in}, 'tags', json({TAGS}), 'data', json(l.data), 'created_at', l.created_at, \
-         'updated_at', l.updated_at)"
+    let tags = tags(db.engine());
+    let (object, tags, data) = match db.engine() {
+        Engine::Sqlite => ("json_object", format!("json({tags})"), "json(l.data)"),
+        Engine::Postgres => (
+            "json_build_object",
+            format!("cast({tags} as json)"),
+            "cast(l.data as json)",
+        ),
+    };
+    let columns = format!(
+        "l.id, cast({object}('id', l.id, {built_in}, 'tags', {tags}, 'data', {data}, 'created_at', l.created_at, \
+         'updated_at', l.updated_at) as text)"
     );
-    let (text, params) = list_sql(&object, query);
+    let (text, params) = list_sql(db.engine(), &columns, query);
     Ok(db
         .query(&text, &params)?
         .into_iter()
@@ -102,17 +110,26 @@ pub fn list_json(db: &dyn Db, query: &Query) -> Result<Vec<(i64, String)>> {
 }
 
 /// The names of a lead's tags as a JSON array.
-const TAGS: &str = "(select json_group_array(t.name) from lead_tag x join tag t on t.id = x.tag_id where x.lead_id = l.id)";
+fn tags(engine: Engine) -> String {
+    let array = match engine {
+        Engine::Sqlite => "json_group_array(t.name)",
+        Engine::Postgres => "coalesce(cast(json_agg(t.name order by x.tag_id) as text), '[]')",
+    };
+    format!("(select {array} from lead_tag x join tag t on t.id = x.tag_id where x.lead_id = l.id)")
+}
 
-fn list_sql(columns: &str, query: &Query) -> (String, Vec<Value>) {
+fn list_sql(engine: Engine, columns: &str, query: &Query) -> (String, Vec<Value>) {
     let mut params: Vec<Value> = vec![query.before.unwrap_or(i64::MAX).into(), query.limit.into()];
-    let mut from = "from lead l".to_owned();
+    let mut from = "from lead l";
     let mut conditions = String::new();
     let mut id = "l.id";
     if let Some(tag) = &query.tag {
         params.push(tag.trim().to_lowercase().into());
         // The tag's index gives the leads in the order of the list: no sort, no scan.
-        from = "from lead_tag lt cross join lead l on l.id = lt.lead_id".to_owned();
+        from = match engine {
+            Engine::Sqlite => "from lead_tag lt cross join lead l on l.id = lt.lead_id",
+            Engine::Postgres => "from lead_tag lt join lead l on l.id = lt.lead_id",
+        };
         conditions.push_str(&format!(
             " and lt.tag_id = (select id from tag where folded = ?{})",
             params.len()
@@ -127,20 +144,12 @@ fn list_sql(columns: &str, query: &Query) -> (String, Vec<Value>) {
         ));
     }
     if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
-        params.push(
-            format!(
-                "%{}%",
-                q.replace('\\', "\\\\")
-                    .replace('%', "\\%")
-                    .replace('_', "\\_")
-            )
-            .into(),
-        );
+        params.push(q.to_ascii_lowercase().into());
         let p = params.len();
-        let like = ["email", "first_name", "last_name", "company", "job_title"]
-            .map(|c| format!("l.{c} like ?{p} escape '\\'"));
-        let full = format!("l.first_name || ' ' || l.last_name like ?{p} escape '\\'");
-        conditions.push_str(&format!(" and ({} or {full})", like.join(" or ")));
+        let found = ["email", "first_name", "last_name", "company", "job_title"]
+            .map(|c| format!("instr(lower(l.{c}), ?{p}) > 0"));
+        let full = format!("instr(lower(l.first_name || ' ' || l.last_name), ?{p}) > 0");
+        conditions.push_str(&format!(" and ({} or {full})", found.join(" or ")));
     }
     (
         format!("select {columns} {from} where {id} < ?1{conditions} order by {id} desc limit ?2"),
@@ -156,8 +165,13 @@ pub fn get(db: &dyn Db, id: i64) -> Result<Option<Lead>> {
 /// Several leads' fields by id.
 pub fn fields_of(db: &dyn Db, ids: &[i64]) -> Result<HashMap<i64, Fields>> {
     let json = serde_json::to_string(ids).unwrap_or_default();
-    let text =
-        format!("select {COLUMNS} from lead l where l.id in (select value from json_each(?1))");
+    let listed = match db.engine() {
+        Engine::Sqlite => "select value from json_each(?1)",
+        Engine::Postgres => {
+            "select cast(e.value as bigint) from json_array_elements_text(cast(?1 as json)) as e (value)"
+        }
+    };
+    let text = format!("select {COLUMNS} from lead l where l.id in ({listed})");
     let rows = db.query(&text, params![json])?;
     Ok(rows
         .into_iter()

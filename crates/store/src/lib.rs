@@ -5,29 +5,43 @@
 //! function here takes a tenant.
 
 pub mod api_key;
+pub mod archive;
+pub mod attempt;
+pub mod audit;
 pub mod content;
 pub mod credential;
+pub mod custom_domain;
+pub mod dialect;
 pub mod event;
 pub mod filter;
 pub mod import;
+pub mod invite;
 pub mod lead;
 pub mod message;
 pub mod migrate;
+pub mod node;
+pub mod outbox;
+pub mod password_work;
+pub mod placement;
 pub mod port;
+pub mod postgres;
 pub mod profile;
 pub mod request;
 pub mod rule;
+pub mod server;
 pub mod session;
 pub mod setting;
 pub mod subaccount;
 pub mod suppression;
 pub mod tag;
 pub mod tenant;
+pub mod tenant_state;
 pub mod timeline;
+pub mod token;
 pub mod user;
 pub mod work;
 
-pub use port::{Db, Error, Open, Result, Row, Value, transaction};
+pub use port::{Db, Engine, Error, Open, Place, Result, Row, Value, transaction};
 
 /// Queries by noun and name, from `sql/queries`.
 #[allow(missing_docs)]

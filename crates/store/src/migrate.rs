@@ -1,6 +1,7 @@
 //! Brings a database to the version this binary knows.
 
-use crate::port::{Db, Error, Result, one, transaction};
+use crate::dialect;
+use crate::port::{Db, Engine, Error, Result, one, transaction};
 
 /// One step, applied as one transaction together with its version number.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub struct Migration {
     pub name: &'static str,
     /// One statement each.
     pub statements: &'static [&'static str],
+    /// What PostgreSQL gets instead of their translation.
+    pub postgres: Option<&'static [&'static str]>,
 }
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
@@ -27,14 +30,13 @@ pub fn latest(migrations: &[Migration]) -> i64 {
 /// [`Error::NewerSchema`] when the database is ahead of this binary.
 pub fn migrate(db: &dyn Db, migrations: &[Migration]) -> Result<i64> {
     let latest = latest(migrations);
-    let mut at = version(db).unwrap_or(0);
+    let mut at = match version(db) {
+        // There is no table of versions yet.
+        Err(Error::Other(_)) => 0,
+        at => at?,
+    };
     if at < latest {
-        // Write-ahead logging persists in the file; on Spin it must be asked for. It cannot be set in a transaction.
-        db.query("pragma journal_mode = wal", &[])?;
-        db.execute(
-            "create table if not exists schema_version (version integer not null)",
-            &[],
-        )?;
+        prepare(db)?;
         for migration in migrations {
             transaction(db, || apply(db, migration))?;
         }
@@ -48,21 +50,77 @@ pub fn migrate(db: &dyn Db, migrations: &[Migration]) -> Result<i64> {
     Ok(at)
 }
 
-fn version(db: &dyn Db) -> Result<i64> {
+pub(crate) fn version(db: &dyn Db) -> Result<i64> {
     Ok(one(db, "select max(version) from schema_version", &[])?.map_or(0, |row| row.int(0)))
+}
+
+/// What has to be there before the first migration. Safe to repeat.
+fn prepare(db: &dyn Db) -> Result<()> {
+    match db.engine() {
+        // Write-ahead logging persists in the file; on Spin it must be asked for. It cannot be set in a transaction.
+        Engine::Sqlite => db.query("pragma journal_mode = wal", &[]).map(|_| ())?,
+        Engine::Postgres => check_encoding(db)?,
+    }
+    transaction(db, || {
+        if db.engine() == Engine::Postgres {
+            db.execute(dialect::PRELUDE, &[])?;
+        }
+        db.execute(
+            "create table if not exists schema_version (version integer not null)",
+            &[],
+        )
+        .map(|_| ())
+    })
+}
+
+/// Texts must be ordered and compared as in SQLite, byte by byte: pages and cursors rely on it.
+fn check_encoding(db: &dyn Db) -> Result<()> {
+    let asked = "select datname, pg_encoding_to_char(encoding), datcollate from pg_database where datname = current_database()";
+    let Some(mut row) = one(db, asked, &[])? else {
+        return Ok(());
+    };
+    let (name, encoding, collation) = (row.text(0), row.text(1), row.text(2));
+    let bytewise = ["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&collation.as_str());
+    match encoding == "UTF8" && bytewise {
+        true => Ok(()),
+        false => Err(Error::Other(format!(
+            "the database {name} has the encoding {encoding} and the collation {collation}; make it anew with: \
+             create database {name} template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'"
+        ))),
+    }
 }
 
 fn apply(db: &dyn Db, migration: &Migration) -> Result<()> {
     if version(db)? >= migration.version {
         return Ok(());
     }
-    for statement in migration.statements {
-        db.execute(statement, &[])
-            .map_err(|e| Error::Other(format!("migration {}: {e}", migration.name)))?;
+    for statement in statements(db.engine(), migration) {
+        db.execute(&statement, &[])
+            .map_err(|e| explain(migration, e))?;
     }
     db.execute(
         "insert into schema_version (version) values (?1)",
         crate::params![migration.version],
     )?;
     Ok(())
+}
+
+fn statements(engine: Engine, migration: &Migration) -> Vec<String> {
+    match (engine, migration.postgres) {
+        (Engine::Sqlite, _) => migration.statements.iter().map(|s| s.to_string()).collect(),
+        (Engine::Postgres, Some(theirs)) => theirs.iter().map(|s| s.to_string()).collect(),
+        (Engine::Postgres, None) => migration
+            .statements
+            .iter()
+            .flat_map(|s| dialect::schema(s))
+            .collect(),
+    }
+}
+
+/// Says which migration failed; what may pass by itself stays what it is.
+fn explain(migration: &Migration, error: Error) -> Error {
+    match error {
+        Error::Full(_) | Error::Busy(_) | Error::Unavailable(_) => error,
+        error => Error::Other(format!("migration {}: {error}", migration.name)),
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::server::Server;
+
 /// One SQL value, as SQLite and Spin know it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -109,6 +111,10 @@ pub enum Error {
     /// Somebody else held the database for longer than the host waits. Nothing was kept; try again.
     #[error("the database is busy: {0}")]
     Busy(String),
+    /// The database server cannot be reached, takes no more connections, or only reads. Nothing was kept, unless it was a
+    /// commit whose answer was lost; try again.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
     /// A unique key or a check refused the row.
     #[error("the database refused the row: {0}")]
     Constraint(String),
@@ -143,8 +149,20 @@ impl Error {
 /// A result of the store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What kind of database answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file of SQLite.
+    Sqlite,
+    /// A database on a PostgreSQL server.
+    Postgres,
+}
+
 /// A connection to one database, with SQL in SQLite's dialect and `?N` parameters.
 pub trait Db {
+    /// What kind of database this is. Few need to ask: queries are the same for both.
+    fn engine(&self) -> Engine;
+
     /// Runs one statement and returns all its rows.
     fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>>;
 
@@ -152,13 +170,46 @@ pub trait Db {
     fn execute(&self, sql: &str, params: &[Value]) -> Result<u64>;
 }
 
-/// Opens databases by label: `master`, `slave`, `slot001` …
+/// Which of a node's databases is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// People, keys and sub-accounts.
+    Master,
+    /// A slave's list of its tenants and of their work.
+    Control,
+    /// A tenant's own SQLite file; slots count from 1.
+    Slot(i64),
+    /// A tenant's own database on the PostgreSQL server, by its name.
+    Database(String),
+}
+
+impl Place {
+    /// The label of an SQLite database, and the name of a PostgreSQL one: `master`, `slave`, `slot001`, `t_…`.
+    pub fn label(&self) -> String {
+        match self {
+            Place::Master => "master".to_owned(),
+            Place::Control => "slave".to_owned(),
+            Place::Slot(slot) => format!("slot{slot:03}"),
+            Place::Database(name) => name.clone(),
+        }
+    }
+}
+
+/// Opens databases.
 pub trait Open {
     /// Opens one.
     ///
     /// # Errors
-    /// When there is none of that label, or it cannot be opened.
-    fn open(&self, label: &str) -> Result<Box<dyn Db>>;
+    /// When there is no such place here, or it cannot be opened.
+    fn open(&self, place: &Place) -> Result<Box<dyn Db>>;
+
+    /// The server on which new tenants get databases of their own; none where they get slots.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    fn tenant_server(&self) -> Result<Option<Server>> {
+        Ok(None)
+    }
 }
 
 /// The first row of an answer.

@@ -26,6 +26,17 @@ pub struct Profile {
     pub next_at: i64,
     /// Milliseconds.
     pub created_at: i64,
+    /// The worker that it is for (UUID of a node, or `local`); none: anybody that takes such.
+    pub worker: Option<String>,
+}
+
+impl Profile {
+    /// Whether a worker of this id may work for it; `unassigned`: whether that worker takes what is nobody's.
+    pub fn is_for(&self, worker: &str, unassigned: bool) -> bool {
+        self.worker
+            .as_deref()
+            .map_or(unassigned, |assigned| assigned == worker)
+    }
 }
 
 fn from_row(mut r: Row) -> Profile {
@@ -38,6 +49,7 @@ fn from_row(mut r: Row) -> Profile {
         quotas: serde_json::from_str(&r.text(5)).unwrap_or_default(),
         next_at: r.int(6),
         created_at: r.int(7),
+        worker: r.opt_text(8),
     }
 }
 
@@ -48,10 +60,12 @@ pub fn insert(
     kind: &str,
     settings: &str,
     quotas: &Quotas,
+    worker: Option<&str>,
     now: i64,
 ) -> Result<i64> {
     let quotas = serde_json::to_string(quotas).unwrap_or_default();
-    Ok(one(db, sql::INSERT, params![name, kind, settings, quotas, now])?.map_or(0, |r| r.int(0)))
+    let params = params![name, kind, settings, quotas, now, worker];
+    Ok(one(db, sql::INSERT, params)?.map_or(0, |r| r.int(0)))
 }
 
 /// All profiles in order.
@@ -71,6 +85,11 @@ pub fn get(db: &dyn Db, id: i64) -> Result<Option<Profile>> {
 /// Switches a profile on or off; false when there is none.
 pub fn set_active(db: &dyn Db, id: i64, active: bool, now: i64) -> Result<bool> {
     Ok(db.execute(sql::SET_ACTIVE, params![id, active, now])? > 0)
+}
+
+/// Gives a profile to one worker, or to nobody in particular; false when there is none.
+pub fn set_worker(db: &dyn Db, id: i64, worker: Option<&str>, now: i64) -> Result<bool> {
+    Ok(db.execute(sql::SET_WORKER, params![id, worker, now])? > 0)
 }
 
 /// When it may claim again.

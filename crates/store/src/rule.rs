@@ -105,7 +105,7 @@ pub fn evaluate(db: &dyn Db, rule: &Rule, to: i64) -> Result<()> {
     let filter = rule
         .filter
         .as_ref()
-        .map(|f| crate::filter::compile(f, params.len() + 1));
+        .map(|f| crate::filter::compile(f, params.len() + 1, db.engine()));
     let condition = filter
         .as_ref()
         .map_or(String::new(), |f| format!(" and {}", f.sql));

@@ -13,7 +13,7 @@ pub struct Subaccount {
     pub account_id: String,
     /// What people call it.
     pub name: String,
-    /// `requested`, `allocating`, `active` or `failed`.
+    /// `requested`, `allocating` or `active`; whatever it is, it may be suspended or deleted as well.
     pub status: String,
     /// Why it is not active yet.
     pub reason: Option<String>,
@@ -21,6 +21,23 @@ pub struct Subaccount {
     pub base_url: Option<String>,
     /// Milliseconds.
     pub created_at: i64,
+    /// Since when it rests.
+    pub suspended_at: Option<i64>,
+    /// Since when it is deleted.
+    pub deleted_at: Option<i64>,
+    /// Until when it can be brought back, when it is deleted.
+    pub purge_at: Option<i64>,
+}
+
+impl Subaccount {
+    /// What it is to people: `deleted`, `suspended`, `requested`, `allocating` or `active`.
+    pub fn state(&self) -> &str {
+        match (self.deleted_at, self.suspended_at) {
+            (Some(_), _) => "deleted",
+            (None, Some(_)) => "suspended",
+            (None, None) => &self.status,
+        }
+    }
 }
 
 fn from_row(mut r: Row) -> Subaccount {
@@ -32,6 +49,9 @@ fn from_row(mut r: Row) -> Subaccount {
         reason: r.opt_text(4),
         base_url: r.opt_text(5),
         created_at: r.int(6),
+        suspended_at: r.opt_int(7),
+        deleted_at: r.opt_int(8),
+        purge_at: r.opt_int(9),
     }
 }
 
@@ -60,53 +80,82 @@ pub fn count(db: &dyn Db, account_id: &str) -> Result<i64> {
     Ok(one(db, sql::COUNT, params![account_id])?.map_or(0, |r| r.int(0)))
 }
 
-/// One that `allocate` works on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// UUIDv7.
-    pub id: String,
-    /// The account that asked for it.
-    pub account_id: String,
-    /// What people call it.
-    pub name: String,
-    /// 1 for the first try.
-    pub attempt: u32,
+/// One sub-account, whosever it is.
+pub fn any(db: &dyn Db, id: &str) -> Result<Option<Subaccount>> {
+    Ok(one(db, sql::ANY, params![id])?.map(from_row))
 }
 
-/// Leases those that are due, oldest first.
-pub fn claim_due(
-    db: &dyn Db,
-    token: &str,
-    lease_until: i64,
-    now: i64,
-    limit: i64,
-) -> Result<Vec<Due>> {
-    if db.query(sql::ANY_DUE, params![now])?.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = db.query(sql::CLAIM_DUE, params![token, lease_until, now, limit])?;
-    let due = |mut r: Row| Due {
-        id: r.text(0),
-        account_id: r.text(1),
-        name: r.text(2),
-        attempt: u32::try_from(r.int(3)).unwrap_or(1),
-    };
-    Ok(rows.into_iter().map(due).collect())
+/// It has a place in view.
+pub fn allocating(db: &dyn Db, id: &str, now: i64) -> Result<()> {
+    db.execute(sql::ALLOCATING, params![id, now]).map(|_| ())
 }
 
-/// It has a home now. False when the lease was lost.
-pub fn activate(db: &dyn Db, id: &str, token: &str, base_url: &str, now: i64) -> Result<bool> {
-    Ok(db.execute(sql::ACTIVATE, params![id, token, base_url, now])? > 0)
+/// It has a home.
+pub fn activate(db: &dyn Db, id: &str, base_url: &str, now: i64) -> Result<()> {
+    db.execute(sql::ACTIVATE, params![id, base_url, now])
+        .map(|_| ())
 }
 
-/// It has to wait, and says why.
-pub fn postpone(
+/// Why it is not there yet, or what is the matter with it.
+pub fn explain(db: &dyn Db, id: &str, reason: &str, now: i64) -> Result<()> {
+    db.execute(sql::EXPLAIN, params![id, reason, now])
+        .map(|_| ())
+}
+
+/// It has no place in view any more, says why, and is tried again by itself.
+pub fn wait_again(db: &dyn Db, id: &str, reason: &str, next_at: i64, now: i64) -> Result<()> {
+    db.execute(sql::WAIT_AGAIN, params![id, reason, next_at, now])
+        .map(|_| ())
+}
+
+/// Calls it otherwise. False: there is none.
+pub fn rename(db: &dyn Db, id: &str, account_id: &str, name: &str, now: i64) -> Result<bool> {
+    changed(db, sql::RENAME, params![id, account_id, name, now])
+}
+
+/// Lets it rest (`since`), or work again (none). False: there is none, or it is deleted.
+pub fn suspend(
     db: &dyn Db,
     id: &str,
-    token: &str,
-    reason: &str,
-    next_at: i64,
+    account_id: &str,
+    since: Option<i64>,
     now: i64,
 ) -> Result<bool> {
-    Ok(db.execute(sql::POSTPONE, params![id, token, reason, next_at, now])? > 0)
+    changed(db, sql::SUSPEND, params![id, account_id, since, now])
+}
+
+/// Deletes it; it can be brought back until `purge_at`. When it is deleted already, that time may only get shorter.
+/// False: nothing changed.
+pub fn delete(db: &dyn Db, id: &str, account_id: &str, now: i64, purge_at: i64) -> Result<bool> {
+    let deleted = changed(db, sql::DELETE, params![id, account_id, now, purge_at])?;
+    Ok(deleted || changed(db, sql::HASTEN, params![id, account_id, purge_at])?)
+}
+
+/// Brings it back. False: it is not deleted, or it is too late.
+pub fn restore(db: &dyn Db, id: &str, account_id: &str, now: i64) -> Result<bool> {
+    changed(db, sql::RESTORE, params![id, account_id, now])
+}
+
+fn changed(db: &dyn Db, sql: &str, params: &[crate::Value]) -> Result<bool> {
+    Ok(db.execute(sql, params)? > 0)
+}
+
+/// Whether some are deleted for so long that they cannot be brought back.
+pub fn any_purge(db: &dyn Db, now: i64) -> Result<bool> {
+    Ok(!db.query(sql::ANY_PURGE, params![now])?.is_empty())
+}
+
+/// Those of them that have let go of their nodes: (id, account).
+pub fn purged(db: &dyn Db, now: i64) -> Result<Vec<(String, String)>> {
+    let rows = db.query(sql::PURGED, params![now])?;
+    Ok(rows
+        .into_iter()
+        .map(|mut r| (r.text(0), r.text(1)))
+        .collect())
+}
+
+/// Forgets it, and who might work in it.
+pub fn destroy(db: &dyn Db, id: &str) -> Result<()> {
+    db.execute(sql::DELETE_MOVES, params![id])?;
+    db.execute(sql::DESTROY, params![id]).map(|_| ())
 }

@@ -2,8 +2,9 @@
 
 use crate::migrate::{SLAVE, TENANT, latest, migrate};
 use crate::params;
-use crate::port::{Db, Open, Result, one};
+use crate::port::{Db, Error, Open, Place, Result, Row, one, transaction};
 use crate::queries::tenant as sql;
+use crate::server;
 
 /// One tenant and where its database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,41 +15,63 @@ pub struct Tenant {
     pub account_id: String,
     /// What people call it.
     pub name: String,
-    /// Counts from 1.
-    pub slot: i64,
+    /// Where its database is.
+    pub place: Place,
     /// The version its database was last brought to.
     pub schema_version: i64,
 }
 
-impl Tenant {
-    /// The label of its SQLite database.
-    pub fn label(&self) -> String {
-        format!("slot{:03}", self.slot)
-    }
-}
-
-/// Gives a tenant the lowest free slot. Asking again for the same tenant changes nothing. None: all slots are taken.
+/// Gives a tenant a database: one of its own on the server for tenants where there is one, else the lowest free slot.
+/// Asking again for the same tenant changes nothing, and finishes what broke off. None: all slots are taken.
 pub fn allocate(
-    db: &dyn Db,
+    stores: &dyn Open,
+    control: &dyn Db,
     id: &str,
     account_id: &str,
     name: &str,
     slots: i64,
     now: i64,
 ) -> Result<Option<Tenant>> {
-    db.execute(sql::INSERT, params![id, account_id, name, slots, now])?;
-    get(db, id)
+    let server = stores.tenant_server()?;
+    // Only reads where the tenant is here already: asking again is frequent, and must not wait for writers.
+    let mut tenant = get(control, id)?;
+    if tenant.is_none() {
+        match server {
+            Some(_) => {
+                let database = server::database_of(id)?;
+                let row = params![id, account_id, name, database, slots, now];
+                control.execute(sql::INSERT_DATABASE, row)?
+            }
+            None => control.execute(sql::INSERT_SLOT, params![id, account_id, name, slots, now])?,
+        };
+        tenant = get(control, id)?;
+    }
+    if let (Some(server), Some(Place::Database(database))) =
+        (&server, tenant.as_ref().map(|t| &t.place))
+    {
+        server.create(database)?;
+    }
+    Ok(tenant)
 }
 
 /// A tenant by its id.
 pub fn get(db: &dyn Db, id: &str) -> Result<Option<Tenant>> {
-    Ok(one(db, sql::GET, params![id])?.map(|mut r| Tenant {
+    one(db, sql::GET, params![id])?.map(from_row).transpose()
+}
+
+fn from_row(mut r: Row) -> Result<Tenant> {
+    let place = match (r.opt_int(3), r.opt_text(4)) {
+        (Some(slot), _) => Place::Slot(slot),
+        (None, Some(database)) => Place::Database(database),
+        (None, None) => return Err(Error::Other("a tenant has no database".to_owned())),
+    };
+    Ok(Tenant {
         id: r.text(0),
         account_id: r.text(1),
         name: r.text(2),
-        slot: r.int(3),
-        schema_version: r.int(4),
-    }))
+        place,
+        schema_version: r.int(5),
+    })
 }
 
 /// How many tenants live here.
@@ -64,17 +87,88 @@ pub fn set_schema_version(db: &dyn Db, id: &str, version: i64) -> Result<()> {
 
 /// Opens a slave's control database and brings it up to date.
 pub fn open_control(stores: &dyn Open) -> Result<Box<dyn Db>> {
-    let control = stores.open("slave")?;
+    let control = stores.open(&Place::Control)?;
     migrate(&*control, SLAVE)?;
     Ok(control)
 }
 
 /// Opens a tenant's own database, brought up to date when it is touched for the first time by this version.
 pub fn open(stores: &dyn Open, control: &dyn Db, tenant: &Tenant) -> Result<Box<dyn Db>> {
-    let db = stores.open(&tenant.label())?;
+    let db = stores.open(&tenant.place)?;
     if tenant.schema_version != latest(TENANT) {
         let version = migrate(&*db, TENANT)?;
         set_schema_version(control, &tenant.id, version)?;
     }
     Ok(db)
+}
+
+/// What a round of [`migrate_some`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Migrated {
+    /// Tenants that are up to date now.
+    pub done: u64,
+    /// Tenants that are not, each with the reason; they stay at the version they had.
+    pub failed: Vec<(String, String)>,
+    /// The id to go on after; none when these were the last.
+    pub next: Option<String>,
+}
+
+/// Brings some tenants' databases up to date, in the order of their ids.
+///
+/// # Errors
+/// When the control database fails. What goes wrong with a tenant is in the answer and stops no other.
+pub fn migrate_some(
+    stores: &dyn Open,
+    control: &dyn Db,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Migrated> {
+    let rows = control.query(sql::PAGE, params![after.unwrap_or_default(), limit])?;
+    let mut round = Migrated::default();
+    let full = rows.len() as i64 >= limit;
+    for row in rows {
+        let tenant = from_row(row)?;
+        match open(stores, control, &tenant) {
+            Ok(_) => round.done += 1,
+            Err(e) => round.failed.push((tenant.id.clone(), e.to_string())),
+        }
+        round.next = full.then_some(tenant.id);
+    }
+    Ok(round)
+}
+
+/// Empties a tenant's database for good, and forgets the tenant: its slot or its database is free for others. Doing it
+/// again changes nothing, and finishes what broke off.
+///
+/// # Errors
+/// When the database cannot be emptied; the tenant is then still known, so that it is done again.
+pub fn destroy(stores: &dyn Open, control: &dyn Db, id: &str) -> Result<()> {
+    let Some(tenant) = get(control, id)? else {
+        return Ok(());
+    };
+    match &tenant.place {
+        Place::Database(name) => {
+            let unset = || Error::Other("no server for tenants is set".to_owned());
+            stores.tenant_server()?.ok_or_else(unset)?.destroy(name)?;
+        }
+        place => wipe(&*stores.open(place)?)?,
+    }
+    control.execute(sql::DELETE, params![id]).map(|_| ())
+}
+
+/// Drops all that an SQLite database holds, and overwrites the file with what is left: nothing.
+fn wipe(db: &dyn Db) -> Result<()> {
+    // The newest first: tables refer to older ones.
+    let tables = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by rowid desc";
+    transaction(db, || {
+        for mut table in db.query(tables, &[])? {
+            db.execute(&format!("drop table \"{}\"", table.text(0)), &[])?;
+        }
+        Ok::<_, Error>(())
+    })?;
+    db.execute("vacuum", &[])?;
+    match one(db, "pragma wal_checkpoint(truncate)", &[])?.is_some_and(|r| r.flag(0)) {
+        true => Err(Error::Busy("somebody still reads the database".to_owned())),
+        false => Ok(()),
+    }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use store::event::{self, Event};
 use store::migrate::{TENANT, migrate};
-use store::{Db, Open, timeline};
+use store::{Db, Engine, Open, Place, timeline};
 use testkit::Stores;
 
 const HOUR: i64 = 3_600_000;
@@ -37,15 +37,21 @@ fn roll_up(db: &dyn Db) -> store::Result<()> {
     Ok(())
 }
 
+/// SQLite mostly: PostgreSQL takes its time.
+fn engine() -> impl Strategy<Value = Engine> {
+    prop_oneof![5 => Just(Engine::Sqlite), 1 => Just(Engine::Postgres)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_rebuild_gives_the_same_rows(
+        engine in engine(),
         history in prop::collection::vec((prop::collection::vec(happened(), 0..30), prop::option::of(0u64..9)), 1..12),
     ) {
-        let stores = Stores::default();
-        let db = stores.open("slot001").expect("a tenant");
+        let stores = Stores::on(engine);
+        let db = stores.open(&Place::Slot(1)).expect("a tenant");
         migrate(&*db, TENANT).expect("the schema is valid");
         let mut total = 0;
         for (events, death) in &history {

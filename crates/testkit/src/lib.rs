@@ -1,12 +1,35 @@
-//! For tests: databases in memory with the real schema, and users of them that die.
+//! For tests: databases of both engines with the real schema, and users of them that die.
 
+pub mod postgres;
 mod stores;
 
-use store::Db;
+use std::path::Path;
+
+use postgres::{Kind, Scratch};
 use store::migrate::{MASTER, Migration, SLAVE, TENANT, migrate};
+use store::{Db, Engine};
 use store_native::Sqlite;
 
-pub use stores::Stores;
+pub use stores::{Stores, open_in};
+
+/// Both engines: what the store promises, it promises of each.
+pub const ENGINES: [Engine; 2] = [Engine::Sqlite, Engine::Postgres];
+
+/// The engine of tests that run on one: SQLite, unless `SLUICE_TEST_ENGINE` is `postgres`.
+pub fn engine() -> Engine {
+    match std::env::var("SLUICE_TEST_ENGINE").as_deref() {
+        Ok("postgres") => Engine::Postgres,
+        _ => Engine::Sqlite,
+    }
+}
+
+/// Runs a test on both engines; what it says when it fails begins with the engine's name.
+pub fn on_both(test: impl Fn(Engine)) {
+    for engine in ENGINES {
+        eprintln!("on {engine:?}:");
+        test(engine);
+    }
+}
 
 fn database(migrations: &[Migration]) -> Sqlite {
     let db = Sqlite::in_memory().expect("SQLite opens in memory");
@@ -29,17 +52,46 @@ pub fn tenant() -> Sqlite {
     database(TENANT)
 }
 
-/// Every row of every table but `skip`, as text: two databases with the same content give the same.
-pub fn dump(db: &dyn Db, skip: &[&str]) -> Vec<String> {
-    let tables = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by name";
+/// A new database of an engine.
+pub fn new(engine: Engine, kind: Kind) -> Box<dyn Db> {
+    match (engine, kind) {
+        (Engine::Postgres, kind) => Box::new(Scratch::new(kind)),
+        (Engine::Sqlite, Kind::Empty) => {
+            Box::new(Sqlite::in_memory().expect("SQLite opens in memory"))
+        }
+        (Engine::Sqlite, Kind::Master) => Box::new(master()),
+        (Engine::Sqlite, Kind::Slave) => Box::new(slave()),
+        (Engine::Sqlite, Kind::Tenant) => Box::new(tenant()),
+    }
+}
+
+/// An SQLite database in a file, as others can open it too.
+pub fn file(path: &Path) -> Sqlite {
+    Sqlite::open(path).expect("SQLite opens a file")
+}
+
+/// The names of all tables in order.
+pub fn tables(db: &dyn Db) -> Vec<String> {
+    let tables = match db.engine() {
+        Engine::Sqlite => {
+            "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by name"
+        }
+        Engine::Postgres => {
+            "select cast(tablename as text) from pg_tables where schemaname = 'public' order by 1"
+        }
+    };
     let tables = db.query(tables, &[]).expect("a schema");
+    tables.into_iter().map(|mut r| r.text(0)).collect()
+}
+
+/// Every row of every table but `skip`, as text: two databases with the same content give the same, whatever engine.
+pub fn dump(db: &dyn Db, skip: &[&str]) -> Vec<String> {
     let mut rows = Vec::new();
-    for mut table in tables {
-        let name = table.text(0);
+    for name in tables(db) {
         if skip.contains(&name.as_str()) {
             continue;
         }
-        let all = db.query(&format!("select * from {name}"), &[]);
+        let all = db.query(&format!("select * from \"{name}\""), &[]);
         let mut all: Vec<_> = all
             .expect("a table")
             .iter()

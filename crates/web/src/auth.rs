@@ -6,6 +6,7 @@ use http::{Method, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::context::Context;
 use crate::http::{Problem, Request};
 
 /// The session cookie's name.
@@ -14,6 +15,10 @@ pub const COOKIE: &str = "sluice_session";
 pub const SESSION: i64 = 30 * 24 * 60 * 60 * 1000;
 /// What an API key begins with.
 pub const KEY_PREFIX: &str = "slk_";
+/// What the credential of a node begins with.
+pub const NODE_PREFIX: &str = "sln_";
+/// What a token to join with begins with.
+pub const JOIN_PREFIX: &str = "slj_";
 
 /// Something a caller showed that may say who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +35,21 @@ impl Credential {
         if let Some(value) = request.header(header::AUTHORIZATION) {
             return bearer(value).map(|key| Credential::Key(key.to_owned()));
         }
-        cookie(request, COOKIE).map(Credential::Session)
+        session_cookie(request).map(Credential::Session)
+    }
+
+    /// `key` or `session`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Credential::Key(_) => "key",
+            Credential::Session(_) => "session",
+        }
     }
 
     /// The hash that is kept and compared. The kind is in it, so that a session is never taken for a key.
     pub fn hash(&self) -> String {
-        match self {
-            Credential::Key(token) => token_hash("key", token),
-            Credential::Session(token) => token_hash("session", token),
-        }
+        let (Credential::Key(token) | Credential::Session(token)) = self;
+        token_hash(self.kind(), token)
     }
 }
 
@@ -62,18 +73,34 @@ fn cookie(request: &Request, name: &str) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
-/// A `Set-Cookie` value for a session; `secure` when people come by HTTPS.
-pub fn set_cookie(token: &str, secure: bool) -> String {
-    let secure = if secure { "; Secure" } else { "" };
-    format!(
-        "{COOKIE}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={}{secure}",
-        SESSION / 1000
-    )
+/// The names of the cookie on hosts other than the master's, with and without HTTPS: they tell nobody whose product
+/// this is, and a browser takes the first one from that very host only (RFC 6265bis, 4.1.3.2).
+const OWN_COOKIES: [&str; 2] = ["__Host-session", "session"];
+
+fn session_cookie(request: &Request) -> Option<String> {
+    let mut names = [COOKIE].into_iter().chain(OWN_COOKIES);
+    names.find_map(|name| cookie(request, name))
+}
+
+fn session_cookie_of(cx: &Context<'_>, value: &str, age: i64) -> String {
+    let https = cx.url().starts_with("https://");
+    let name = match (&cx.own, https) {
+        (None, _) => COOKIE,
+        (Some(_), true) => OWN_COOKIES[0],
+        (Some(_), false) => OWN_COOKIES[1],
+    };
+    let secure = if https { "; Secure" } else { "" };
+    format!("{name}={value}; HttpOnly; SameSite=Lax; Path=/; Max-Age={age}{secure}")
+}
+
+/// A `Set-Cookie` value for a session.
+pub fn set_cookie(token: &str, cx: &Context<'_>) -> String {
+    session_cookie_of(cx, token, SESSION / 1000)
 }
 
 /// A `Set-Cookie` value that ends a session in the browser.
-pub fn clear_cookie() -> String {
-    format!("{COOKIE}=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0")
+pub fn clear_cookie(cx: &Context<'_>) -> String {
+    session_cookie_of(cx, "", 0)
 }
 
 /// Tokens have 256 random bits, so a plain hash is enough; passwords are another matter.
@@ -108,7 +135,7 @@ pub fn require_secret(request: &Request, secret: &str) -> Result<(), Problem> {
 }
 
 /// Refuses a change that a page of another origin asks for. Browsers say where a request comes from; programs that
-/// are no browsers say nothing and bring no cookie of somebody else's.
+/// are no browsers say nothing and bring no cookie of somebody else's. A form with a cookie that says nothing is refused.
 ///
 /// The rule is that of "Cross-Origin Request Forgery" protection by Fetch Metadata with `Origin` as the fallback.
 ///
@@ -127,13 +154,28 @@ pub fn require_same_origin(request: &Request, public_url: &str) -> Result<(), Pr
             let host = origin.split_once("://").map_or("", |(_, host)| host);
             Some(host) == request.header(header::HOST) || origin == public_url
         }
-        (None, None) => true,
+        (None, None) => !is_form_with_cookie(request),
     };
     match same {
         true => Ok(()),
         false => Err(Problem::new(403, "This request comes from another site")
             .detail("Nothing was changed.")),
     }
+}
+
+/// Whether this is what a page of any site can make a browser send together with a cookie: a POST whose media type needs
+/// no leave. Old browsers say nothing about where such a form is from.
+fn is_form_with_cookie(request: &Request) -> bool {
+    let media = request.header(header::CONTENT_TYPE).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    let simple = [
+        "",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/plain",
+    ];
+    let is_form = simple.iter().any(|m| m.eq_ignore_ascii_case(media));
+    request.method == Method::POST && is_form && session_cookie(request).is_some()
 }
 
 /// The shortest and the longest password, in characters (NIST SP 800-63B).
@@ -234,6 +276,20 @@ mod tests {
             ("host", "10.0.0.1")
         ]));
         assert!(check(&[]));
+        let cookie = ("cookie", "sluice_session=x");
+        for form in [
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "Text/Plain",
+        ] {
+            assert!(!check(&[cookie, ("content-type", form)]), "{form}");
+            assert!(
+                check(&[("content-type", form)]),
+                "no cookie, nobody's rights"
+            );
+        }
+        assert!(!check(&[cookie]), "a form may hide its media type");
+        assert!(check(&[cookie, ("content-type", "application/json")]));
         assert!(!check(&[("sec-fetch-site", "cross-site")]));
         assert!(!check(&[("sec-fetch-site", "same-site")]));
         assert!(!check(&[

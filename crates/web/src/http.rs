@@ -53,6 +53,37 @@ impl Request {
         parse_json(&self.body)
     }
 
+    /// The file in a field of a form (`multipart/form-data`).
+    ///
+    /// # Errors
+    /// 415 for another kind of body, 422 when no file was chosen.
+    pub fn file(&self, name: &str) -> Result<Vec<u8>, Problem> {
+        let media = self.header(header::CONTENT_TYPE).unwrap_or_default();
+        let boundary = multer::parse_boundary(media).map_err(|_| {
+            Problem::new(415, "Send a form").detail("This call takes a form with a file.")
+        })?;
+        let body =
+            futures_util::stream::iter([Ok::<_, std::convert::Infallible>(self.body.clone())]);
+        let mut form = multer::Multipart::new(body, boundary);
+        // All of the body is here: nothing is ever waited for.
+        let found = async {
+            while let Some(field) = form.next_field().await? {
+                if field.name() == Some(name) {
+                    return field.bytes().await.map(Some);
+                }
+            }
+            Ok(None)
+        };
+        let found: Option<multer::Result<_>> = futures_util::FutureExt::now_or_never(found);
+        let bytes = found
+            .and_then(Result::ok)
+            .flatten()
+            .filter(|bytes| !bytes.is_empty());
+        bytes
+            .map(|bytes| bytes.to_vec())
+            .ok_or_else(|| Problem::invalid(name, "choose a file"))
+    }
+
     /// The fields of a form, in order.
     pub fn form(&self) -> Vec<(String, String)> {
         pairs(&self.body).collect()
@@ -199,6 +230,13 @@ impl Response {
             .with(header::LOCATION, location)
     }
 
+    /// Permanent Redirect (308): the same request goes there, now and later.
+    pub fn moved(location: &str) -> Self {
+        Self::new(308, "text/plain; charset=utf-8", Body::Full(Vec::new()))
+            .with(header::LOCATION, location)
+            .with(header::CACHE_CONTROL, "no-store")
+    }
+
     /// Nothing to say.
     pub fn no_content() -> Self {
         Self::new(204, "text/plain; charset=utf-8", Body::Full(Vec::new()))
@@ -275,6 +313,12 @@ impl Problem {
             .detail("It does not exist, or you may not see it.")
     }
 
+    /// The caller is known, and may not do this.
+    pub fn forbidden() -> Self {
+        Problem::new(403, "You may not do this")
+            .detail("Your role, or the scopes of your key, do not allow it. Nothing was changed.")
+    }
+
     /// Nobody is signed in.
     pub fn unauthorized() -> Self {
         Problem::new(401, "Sign in first")
@@ -319,6 +363,12 @@ impl From<store::Error> for Problem {
                 "The database is busy",
                 "Nothing of this request was kept. Try again.",
                 Some(1),
+            ),
+            store::Error::Unavailable(_) => (
+                503,
+                "The database cannot be reached",
+                "Nothing of this request was kept. Try again in a moment.",
+                Some(5),
             ),
             store::Error::NewerSchema(_) => (
                 503,

@@ -78,3 +78,15 @@ pub fn id(text: &str) -> Result<i64, Problem> {
         false => Err(Problem::not_found()),
     }
 }
+
+/// For a field that may be left away or be null, where the two mean different things.
+///
+/// # Errors
+/// When the value is of another type.
+pub fn present<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: serde::Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}

@@ -23,7 +23,8 @@ impl Sealer {
         }
     }
 
-    fn key(&self, purpose: &str) -> [u8; 32] {
+    /// A key that is good for one purpose only.
+    pub(crate) fn key(&self, purpose: &str) -> [u8; 32] {
         Sha256::new()
             .chain_update(purpose)
             .chain_update([0])

@@ -1,22 +1,27 @@
 //! `openapi.json` says what the routers serve: no more, no less, and its samples work.
 
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use domain::identity::Role;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
 use stages::run::{Stage, Tick, run};
-use store::{Db, Open, params};
-use store_native::Sqlite;
+use store::api_key::{self, ApiKey};
+use store::invite::{self, Invite};
+use store::token::{self, Purpose, Token};
+use store::user::{self, User};
+use store::{Open, Place, params};
+use testkit::Stores;
 use web::slave::upload::{Upload, is_upload};
-use web::slave::{self, access};
-use web::{Body, Config, Context, Request, Response, master, openapi};
+use web::slave::{self, access, custom_domain};
+use web::{Body, Config, Context, Request, Response, master, openapi, totp};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const SUBACCOUNT: &str = "01a1fc61-0985-7080-808e-5a2323c4e3e6";
+const SPARE_DOMAIN: &str = "spare.acme.example";
 
 fn document() -> Value {
     serde_json::from_str(openapi::DOCUMENT).expect("JSON")
@@ -128,10 +133,20 @@ fn samples_and_answers_agree_with_their_schemas() {
                 conforms(&api, &body["schema"], &body["example"], &at);
             }
         }
-        if is_import(&method, &path) {
+        if is_apart(&method, &path) {
             continue;
         }
-        let response = site.call(&method, &filled(&path, &site), Some(&body["example"]));
+        let sample = site.sample(&method, &path, &operation, &body["example"]);
+        let response = site.send(
+            &method,
+            &sample.0,
+            &[
+                ("authorization", &sample.1),
+                ("cookie", &sample.2),
+                ("content-type", "application/json"),
+            ],
+            sample.3,
+        );
         let status = response.status.as_u16().to_string();
         let text = text(response);
         // Whom the sample signs up has done so already: the sample of the log-in needs them.
@@ -249,26 +264,12 @@ fn shape(path: &str) -> String {
     path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
-fn filled(path: &str, site: &Site) -> String {
-    let id = if path.starts_with("/api/v1/api-keys") {
-        &site.spare_key
-    } else {
-        SUBACCOUNT
-    };
-    let id = if path.starts_with("/s/") {
-        if path.ends_with("cancellation") {
-            "2"
-        } else {
-            "1"
-        }
-    } else {
-        id
-    };
-    path.replace("{subaccount}", SUBACCOUNT).replace("{id}", id)
-}
-
-fn is_import(method: &str, path: &str) -> bool {
-    method == "POST" && path.ends_with("/imports")
+/// What takes no JSON, or is answered by the component itself because it waits for others.
+fn is_apart(method: &str, path: &str) -> bool {
+    matches!(method, "POST" | "PUT")
+        && ["/imports", "/logo", "/verification"]
+            .iter()
+            .any(|end| path.ends_with(end))
 }
 
 fn text(response: Response) -> String {
@@ -284,41 +285,21 @@ fn now() -> i64 {
     now.expect("after 1970").as_millis() as i64
 }
 
-/// Each label is a database in memory, opened once.
-#[derive(Default)]
-struct Memory(RefCell<HashMap<String, Rc<Sqlite>>>);
-
-struct Shared(Rc<Sqlite>);
-
-impl Db for Shared {
-    fn query(&self, sql: &str, params: &[store::Value]) -> store::Result<Vec<store::Row>> {
-        self.0.query(sql, params)
-    }
-
-    fn execute(&self, sql: &str, params: &[store::Value]) -> store::Result<u64> {
-        self.0.execute(sql, params)
-    }
-}
-
-impl Open for Memory {
-    fn open(&self, label: &str) -> store::Result<Box<dyn Db>> {
-        let mut open = self.0.borrow_mut();
-        if !open.contains_key(label) {
-            open.insert(label.to_owned(), Rc::new(Sqlite::in_memory()?));
-        }
-        Ok(Box::new(Shared(open[label].clone())))
-    }
-}
-
 /// A master and a slave with one sub-account that has one thing of every kind, under the id 1.
 struct Site {
-    stores: Memory,
+    stores: Stores,
     config: Config,
     migrated: [AtomicBool; 2],
     key: String,
-    /// The id of a key that nobody needs.
-    spare_key: String,
+    account_id: String,
+    /// People were made so far.
+    people: Cell<u32>,
+    /// A node that has joined.
+    node: RefCell<String>,
 }
+
+/// What is sent: target, `Authorization`, `Cookie`, body.
+type Sample = (String, String, String, Vec<u8>);
 
 impl Site {
     fn new() -> Site {
@@ -332,14 +313,17 @@ impl Site {
             worker_token: "of the workers".into(),
             secret_key: "seals".into(),
             slots: 2,
-            demo: None,
+            delete_grace_days: 7,
+            ..Config::default()
         };
         let mut site = Site {
-            stores: Memory::default(),
+            stores: Stores::default(),
             config,
             migrated: Default::default(),
             key: String::new(),
-            spare_key: String::new(),
+            account_id: String::new(),
+            people: Cell::new(0),
+            node: RefCell::default(),
         };
         site.fill();
         site
@@ -349,31 +333,15 @@ impl Site {
         let person =
             json!({"email": "you@agency.example", "password": "correct horse", "account": "Mine"});
         let session = self.call("POST", "/api/v1/signup", Some(&person));
-        let cookie = session.headers["set-cookie"]
-            .to_str()
-            .expect("text")
-            .split(';')
-            .next()
-            .expect("a pair")
-            .to_owned();
+        let cookie = cookie(&session);
         let account: Value = serde_json::from_str(&text(session)).expect("JSON");
-        let mut keys = (0..2).map(|_| {
-            let key = self.send(
-                "POST",
-                "/api/v1/api-keys",
-                &[("cookie", &cookie)],
-                br#"{"name": "k"}"#.to_vec(),
-            );
-            serde_json::from_str::<Value>(&text(key)).expect("JSON")
-        });
-        let (key, spare) = (keys.next().expect("a key"), keys.next().expect("a key"));
-        drop(keys);
-        (self.key, self.spare_key) = (
-            key["key"].as_str().expect("a key").into(),
-            spare["id"].as_str().expect("an id").into(),
-        );
-        let account_id = account["account"]["id"].as_str().expect("an id");
-        let master = self.stores.open("master").expect("a file");
+        self.account_id = account["account"]["id"].as_str().expect("an id").into();
+        self.key = self.made(&cookie, "/api/v1/api-keys", &json!({"name": "k"}))["key"]
+            .as_str()
+            .expect("a key")
+            .into();
+        let account_id = &self.account_id;
+        let master = self.stores.open(&Place::Master).expect("a file");
         store::subaccount::insert(&*master, SUBACCOUNT, account_id, "Acme", now()).expect("kept");
         let secret = format!("Bearer {}", self.config.node_secret);
         let place = json!({"account_id": account_id, "name": "Acme"})
@@ -397,6 +365,7 @@ impl Site {
                 "profiles",
                 json!({"name": "P", "type": "smtp", "settings": settings}),
             ),
+            ("domains", json!({"name": SPARE_DOMAIN})),
             (
                 "rules",
                 json!({"name": "R", "trigger": trigger, "action": action}),
@@ -418,9 +387,192 @@ impl Site {
         upload.finish().expect("kept");
         self.work();
         // One mail that was written, and one that waits.
-        let tenant = self.stores.open("slot001").expect("a file");
+        let tenant = self.stores.open(&Place::Slot(1)).expect("a file");
         let written = "insert into message (request_id, message_id, recipient, subject, body, created_at) values (1, 'm', 'a', 's', 'b', ?1)";
         assert_eq!(tenant.execute(written, params![now()]).expect("kept"), 1);
+    }
+
+    /// Makes something by a session's cookie.
+    fn made(&self, cookie: &str, target: &str, body: &Value) -> Value {
+        let headers = [("cookie", cookie), ("content-type", "application/json")];
+        let made = self.send("POST", target, &headers, body.to_string().into_bytes());
+        assert!(made.status.is_success(), "{target}: {}", text(made));
+        serde_json::from_str(&text(made)).expect("JSON")
+    }
+
+    fn one_more(&self) -> String {
+        self.people.set(self.people.get() + 1);
+        format!("person{}@agency.example", self.people.get())
+    }
+
+    /// Somebody of the account, with a grant.
+    fn person(&self) -> String {
+        let db = self.stores.open(&Place::Master).expect("a file");
+        let (id, now) = (format!("person {}", self.people.get()), now());
+        let user = User::new(
+            id,
+            self.account_id.clone(),
+            self.one_more(),
+            "-".into(),
+            Role::Member,
+            now,
+        );
+        assert!(user::insert(&*db, &user).expect("kept"));
+        user::put_grant(&*db, &user.id, SUBACCOUNT, Role::Client, now).expect("kept");
+        user.id
+    }
+
+    fn invite(&self) -> String {
+        let db = self.stores.open(&Place::Master).expect("a file");
+        let invite = Invite {
+            id: format!("invite {}", self.people.get()),
+            account_id: self.account_id.clone(),
+            email: self.one_more(),
+            role: Role::Member,
+            invited_by: "ann".into(),
+            created_at: now(),
+            expires_at: now() + 60_000,
+            grants: Default::default(),
+        };
+        invite::insert(&*db, &invite).expect("kept");
+        invite.id
+    }
+
+    fn key(&self) -> String {
+        let db = self.stores.open(&Place::Master).expect("a file");
+        let owner = user::by_email(&*db, "you@agency.example")
+            .expect("rows")
+            .expect("them");
+        let key = ApiKey {
+            id: format!("key {}", self.people.get()),
+            name: "spare".into(),
+            prefix: "slk_".into(),
+            limits: Default::default(),
+            expires_at: None,
+            created_at: now(),
+            last_used_at: None,
+            user_id: owner.id,
+            owner: owner.email,
+        };
+        api_key::insert(&*db, &self.account_id, &key, &self.one_more()).expect("kept");
+        key.id
+    }
+
+    /// The secret part of a link, as if it had come by mail.
+    fn link(&self, purpose: Purpose, user_id: Option<String>, invite_id: Option<String>) -> String {
+        let db = self.stores.open(&Place::Master).expect("a file");
+        let email = user_id
+            .as_deref()
+            .and_then(|id| user::get(&*db, id).expect("rows"));
+        let email = email.map(|u| u.email).unwrap_or_default();
+        let token = Token {
+            user_id,
+            invite_id,
+            email,
+        };
+        let secret = self.one_more();
+        let hash = web::auth::token_hash(purpose.name(), &secret);
+        token::insert(&*db, &hash, purpose, &token, now(), now() + 60_000).expect("kept");
+        secret
+    }
+
+    /// Somebody who has just signed up, as far with their second factor as a call needs, and a code for it.
+    fn newcomer(&self, path: &str) -> (String, String) {
+        let person =
+            json!({"email": self.one_more(), "password": "correct horse", "account": "Theirs"});
+        let cookie = cookie(&self.call("POST", "/api/v1/signup", Some(&person)));
+        if !path.contains("second-factor/") {
+            return (cookie, String::new());
+        }
+        let proof = json!({"password": "correct horse"});
+        let setup = self.made(&cookie, "/api/v1/second-factor", &proof);
+        let secret = totp::of_base32(setup["secret"].as_str().expect("a secret")).expect("base32");
+        let step = totp::step_at(now());
+        if path.ends_with("confirmation") {
+            return (cookie, totp::code(&secret, step));
+        }
+        let code = json!({"code": totp::code(&secret, step)});
+        self.made(&cookie, "/api/v1/second-factor/confirmation", &code);
+        (cookie, totp::code(&secret, step + 1))
+    }
+
+    /// A described call with its sample, on things that are there.
+    fn sample(&self, method: &str, path: &str, operation: &Value, example: &Value) -> Sample {
+        let mut body = example.clone();
+        let is_for_sessions = operation["security"] == json!([{"session": []}]);
+        let (mut cookie, mut key) = (String::new(), format!("Bearer {}", self.key));
+        if is_for_sessions {
+            let (newcomer, code) = self.newcomer(path);
+            (cookie, key) = (newcomer, String::new());
+            if !code.is_empty() && body.get("code").is_some() {
+                body["code"] = json!(code);
+            }
+        }
+        if body.get("token").is_some() {
+            body["token"] = json!(match path {
+                "/api/v1/confirmations" => self.link(Purpose::Confirm, Some(self.person()), None),
+                "/api/v1/invites/acceptance" =>
+                    self.link(Purpose::Invite, None, Some(self.invite())),
+                _ => self.link(Purpose::Reset, Some(self.person()), None),
+            });
+        }
+        let bytes = match method {
+            "GET" | "DELETE" => Vec::new(),
+            _ => body.to_string().into_bytes(),
+        };
+        let target = match path.strip_prefix("/s/") {
+            Some(rest) => {
+                let id = if path.ends_with("cancellation") {
+                    "2"
+                } else {
+                    "1"
+                };
+                format!("/s/{rest}").replace("{id}", id)
+            }
+            None => path.replace("{id}", &self.id_for(path, &cookie)),
+        };
+        let target = target
+            .replace("{subaccount}", SUBACCOUNT)
+            .replace("{place}", SUBACCOUNT)
+            .replace("{name}", SPARE_DOMAIN);
+        (target, key, cookie, bytes)
+    }
+
+    /// A worker that has joined and was not revoked.
+    fn node(&self) -> String {
+        let known = self.node.borrow().clone();
+        let there = self.call("GET", &format!("/api/v1/nodes/{known}"), None);
+        if !known.is_empty() && !text(there).contains("revoked") {
+            return known;
+        }
+        let made = self.call("POST", "/api/v1/nodes", Some(&json!({"kind": "worker"})));
+        let made: Value = serde_json::from_str(&text(made)).expect("JSON");
+        let token = json!({"token": made["join_token"]});
+        let joined = self.call("POST", "/node/v1/join", Some(&token));
+        assert_eq!(joined.status.as_u16(), 200, "{}", text(joined));
+        let id = made["id"].as_str().expect("an id").to_owned();
+        self.node.replace(id.clone());
+        id
+    }
+
+    /// The id of something new that a path can name.
+    fn id_for(&self, path: &str, cookie: &str) -> String {
+        match path.split('/').nth(3) {
+            Some("api-keys") => self.key(),
+            Some("people") => self.person(),
+            Some("nodes") => self.node(),
+            Some("invites") => self.invite(),
+            Some("sessions") if !cookie.is_empty() => {
+                let sessions =
+                    text(self.send("GET", "/api/v1/sessions", &[("cookie", cookie)], Vec::new()));
+                let sessions: Value = serde_json::from_str(&sessions).expect("JSON");
+                sessions["items"][0]["id"]
+                    .as_str()
+                    .expect("an id")
+                    .to_owned()
+            }
+            _ => SUBACCOUNT.to_owned(),
+        }
     }
 
     fn context(&self, node: usize) -> Context<'_> {
@@ -428,6 +580,7 @@ impl Site {
             stores: &self.stores,
             config: &self.config,
             now: now(),
+            own: None,
             migrated: &self.migrated[node],
         }
     }
@@ -477,7 +630,9 @@ impl Site {
     ) -> Response {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(*name, HeaderValue::from_str(value).expect("a value"));
+            if !value.is_empty() {
+                map.append(*name, HeaderValue::from_str(value).expect("a value"));
+            }
         }
         let request = request(method, target, map, body);
         let master = self.context(0);
@@ -506,6 +661,7 @@ impl Site {
                     paths.extend([
                         format!("/{word}/{second}"),
                         format!("/{word}/{{}}/{second}"),
+                        format!("/{word}/{{}}/{second}/{{}}"),
                     ]);
                 }
             }
@@ -535,16 +691,39 @@ impl Site {
     /// Whether the answer is neither 404 nor 405.
     fn answers(&self, method: &str, path: &str) -> bool {
         let path = match path.strip_prefix("/s/{}") {
+            Some(rest) if rest.contains("/domains/") => {
+                format!("/s/{SUBACCOUNT}{}", rest.replace("{}", SPARE_DOMAIN))
+            }
             Some(rest) => format!("/s/{SUBACCOUNT}{}", rest.replace("{}", "1")),
-            None if path.contains("api-keys/") => path.replace("{}", &self.spare_key),
-            None => path.replace("{}", SUBACCOUNT),
+            // Making something for each word that no call has would take its time.
+            None if !path.contains("{}") => path.to_owned(),
+            None => {
+                let id = self.id_for(path, "");
+                path.replacen("{}", &id, 1).replace("{}", SUBACCOUNT)
+            }
         };
-        if is_upload(&request(method, &path, HeaderMap::new(), Vec::new())) {
+        let asked = request(method, &path, HeaderMap::new(), Vec::new());
+        if is_upload(&asked) || custom_domain::asked(&asked).is_some_and(|(_, api)| api) {
             return true;
+        }
+        if path.ends_with(SPARE_DOMAIN) {
+            // It may just have been given up.
+            let again = json!({"name": SPARE_DOMAIN});
+            self.call(
+                "POST",
+                &format!("/s/{SUBACCOUNT}/api/v1/domains"),
+                Some(&again),
+            );
         }
         let status = self.call(method, &path, Some(&json!({}))).status.as_u16();
         !matches!(status, 404 | 405)
     }
+}
+
+/// The cookie of an answer that begins a session.
+fn cookie(response: &Response) -> String {
+    let cookie = response.headers["set-cookie"].to_str().expect("text");
+    cookie.split(';').next().expect("a pair").to_owned()
 }
 
 fn request(method: &str, path: &str, headers: HeaderMap, body: Vec<u8>) -> Request {

@@ -91,7 +91,7 @@ fn logging_in_leads_back_to_where_one_was_but_never_away() {
 fn a_key_is_shown_once_and_can_be_revoked() {
     let site = Site::new();
     let person = site.sign_up("ann@agency.test");
-    let made = person.post("/api-keys", &[("name", NAME)]);
+    let made = person.post("/api-keys", &[("name", NAME), ("scope", "read")]);
     assert_eq!(made.status, 200);
     let html = text(&made);
     let key = html.split("id=\"new-key\">").nth(1).unwrap();
@@ -270,16 +270,16 @@ fn rules_and_requests(person: &site::Person<'_>, base: &str) {
 fn a_static_file_is_kept_for_ever_only_under_its_version() {
     let site = Site::new();
     let page = text(&site.get("/login"));
-    let url = page.split("href=\"/static/sluice.css").nth(1).unwrap();
+    let url = page.split("href=\"/static/app.css").nth(1).unwrap();
     let query = url.split('"').next().unwrap();
-    let versioned = site.get(&format!("/static/sluice.css{query}"));
+    let versioned = site.get(&format!("/static/app.css{query}"));
     assert!(
         versioned.headers["cache-control"]
             .to_str()
             .unwrap()
             .contains("immutable")
     );
-    let plain = site.get("/static/sluice.css");
+    let plain = site.get("/static/app.css");
     assert_eq!(plain.headers["cache-control"], "no-cache");
     assert!(plain.headers.contains_key("etag"));
     assert_eq!(site.get("/static/nothing.css").status, 404);

@@ -10,7 +10,10 @@ use http::{HeaderMap, HeaderValue, Method};
 use proptest::prelude::*;
 use stages::plan::Plan;
 use stages::run::{Tick, run};
-use store::{Db, Open, content, params, profile, request, suppression, tenant, transaction, work};
+use store::{
+    Db, Engine, Open, Place, content, params, profile, request, suppression, tenant, transaction,
+    work,
+};
 use testkit::Stores;
 use web::{Body, Config, Context, Request, slave};
 use worker_api::{
@@ -85,9 +88,9 @@ struct World {
 }
 
 impl World {
-    fn new(daily_max: u32) -> World {
+    fn new(engine: Engine, daily_max: u32) -> World {
         let world = World {
-            stores: Stores::default(),
+            stores: Stores::on(engine),
             config: Config {
                 public_url: "http://sluice.test".into(),
                 worker_token: "of the workers".into(),
@@ -104,7 +107,7 @@ impl World {
             last_claim: HashMap::new(),
         };
         let control = tenant::open_control(&world.stores).expect("a slave");
-        let tenant = tenant::allocate(&*control, TENANT, "a", "Acme", 4, world.now);
+        let tenant = tenant::allocate(&world.stores, &*control, TENANT, "a", "Acme", 4, world.now);
         tenant::open(
             &world.stores,
             &*control,
@@ -141,6 +144,7 @@ impl World {
                 "smtp",
                 r#"{"from":"Ann <ann@a.test>"}"#,
                 &quotas,
+                None,
                 world.now,
             )
             .expect("a profile");
@@ -149,11 +153,11 @@ impl World {
     }
 
     fn db(&self) -> Box<dyn Db> {
-        self.stores.open("slot001").expect("a tenant")
+        self.stores.open(&Place::Slot(1)).expect("a tenant")
     }
 
     fn control(&self) -> Box<dyn Db> {
-        self.stores.open("slave").expect("a slave")
+        self.stores.open(&Place::Control).expect("a slave")
     }
 
     fn call<I: serde::Serialize, O: serde::de::DeserializeOwned>(
@@ -178,6 +182,7 @@ impl World {
             stores: &self.stores,
             config: &self.config,
             now: self.now,
+            own: None,
             migrated: &self.migrated,
         };
         let response = slave::handle(&cx, &request, None);
@@ -537,10 +542,11 @@ proptest! {
 
     #[test]
     fn a_request_is_performed_at_most_once_and_never_forgotten(
+        engine in prop_oneof![11 => Just(Engine::Sqlite), 1 => Just(Engine::Postgres)],
         daily_max in 1u32..5,
         steps in prop::collection::vec(step(), 1..90),
     ) {
-        let mut world = World::new(daily_max);
+        let mut world = World::new(engine, daily_max);
         for step in &steps {
             world.step(step);
             world.check();

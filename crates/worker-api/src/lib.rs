@@ -14,7 +14,11 @@
 //!
 //! Times are integer milliseconds since the Unix epoch, UTC.
 
+mod outbox;
+
 use serde::{Deserialize, Serialize};
+
+pub use outbox::*;
 
 /// A worker says who it is. The same name registers again after a restart and keeps its identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -266,3 +266,43 @@ fn fields_of_a_later_version_are_ignored() {
     .unwrap();
     assert_eq!(task.lease.id, 1);
 }
+
+#[test]
+fn outbox() {
+    let message = Message {
+        message_id: "0198a7c0@sluice.example".into(),
+        date: 1_700_000_000_000,
+        to: "ann@agency.example".into(),
+        to_name: None,
+        subject: "Confirm your e-mail address".into(),
+        text: "Here:\n\nhttps://sluice.example/confirm?token=x\n".into(),
+        html: None,
+        headers: Vec::new(),
+    };
+    golden("outbox_claim", &OutboxClaim { max: 10 });
+    let mail = OutboxMail {
+        id: "0198a7c0-0000-7000-8000-000000000009".into(),
+        lease_token: "token-9".into(),
+        attempt: 1,
+        from: "Sluice <no-reply@sluice.example>".into(),
+        message,
+    };
+    golden("outbox_claimed", &OutboxClaimed { mails: vec![mail] });
+    let report = |outcome| OutboxReport {
+        id: "0198a7c0-0000-7000-8000-000000000009".into(),
+        lease_token: "token-9".into(),
+        outcome,
+    };
+    let results = vec![
+        report(Outcome::Performed {
+            detail: "250 OK".into(),
+        }),
+        report(Outcome::Retry {
+            error: "451 later".into(),
+            after_ms: Some(60_000),
+        }),
+    ];
+    golden("outbox_results", &OutboxResults { results });
+    let accepted = vec![true, false];
+    golden("outbox_verdicts", &OutboxVerdicts { accepted });
+}

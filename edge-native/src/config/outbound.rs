@@ -108,6 +108,19 @@ pub fn verdict(allowed: &[AllowedHost], scheme: &str, host: &str, port: u16) -> 
     best
 }
 
+/// Whether a list of patterns allows a database server. Its address is the operator's own word, and
+/// usually a private one: a wildcard will do, as long as its pattern names the scheme.
+pub fn allows_database(allowed: &[AllowedHost], scheme: &str, host: &str, port: u16) -> bool {
+    let host = host.to_ascii_lowercase();
+    allowed
+        .iter()
+        .any(|pattern| match pattern.verdict(scheme, &host, port) {
+            Verdict::Named => true,
+            Verdict::PublicOnly => pattern.scheme.is_some(),
+            Verdict::Denied => false,
+        })
+}
+
 /// True for addresses that lead into the machine or its own networks.
 pub fn is_private(ip: IpAddr) -> bool {
     match ip {
@@ -174,6 +187,7 @@ fn parse_ports(port: Option<&str>, scheme: Option<&str>) -> Option<Ports> {
         },
         (None, Some("http")) => Some(Ports::Range(80, 81)),
         (None, Some("https")) => Some(Ports::Range(443, 444)),
+        (None, Some("postgres")) => Some(Ports::Range(5432, 5433)),
         (None, _) => None,
     }
 }
@@ -196,7 +210,8 @@ fn parse_host(host: &str) -> Option<Host> {
     usable.then(|| Host::Name(host.to_ascii_lowercase()))
 }
 
-fn in_network(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
+/// Whether an address is in a network.
+pub fn in_network(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
     match (ip, network) {
         (IpAddr::V4(ip), IpAddr::V4(network)) => {
             let shift = 32 - u32::from(bits);
@@ -278,6 +293,22 @@ mod tests {
             says("http://0.0.0.0/0:*", "http", "11.1.2.3", 80),
             Verdict::Named
         );
+    }
+
+    #[test]
+    fn a_database_is_allowed_by_its_scheme() {
+        let says = |pattern: &str, host: &str, port| {
+            let patterns = [AllowedHost::parse(pattern).unwrap()];
+            allows_database(&patterns, "postgres", host, port)
+        };
+        assert!(says("postgres://db.internal", "DB.internal", 5432));
+        assert!(!says("postgres://db.internal", "db.internal", 5433));
+        assert!(!says("postgres://db.internal:*", "other", 5432));
+        assert!(says("postgres://*:*", "10.0.0.7", 6432));
+        assert!(says("postgres://10.0.0.0/8:5432", "10.0.0.7", 5432));
+        assert!(says("*://10.0.0.7:5432", "10.0.0.7", 5432));
+        assert!(!says("*://*:*", "10.0.0.7", 5432));
+        assert!(!says("http://*:*", "10.0.0.7", 5432));
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub struct Sources<'s> {
     pub environment: &'s dyn Fn(&str) -> Option<String>,
     /// `--variable name=value`.
     pub options: &'s [(String, String)],
-    /// What the host knows: `public_url`, `slave_url`.
+    /// What the host knows: `public_url`, `slave_url`, `host_status_url`.
     pub host: &'s [(&'static str, String)],
     /// Gives the secret of a name, generating it when it is asked for the first time.
     pub secret: &'s mut dyn FnMut(&str) -> Result<String, String>,

@@ -211,7 +211,7 @@ pub fn open(databases: &Path, subaccount: &str) -> Result<Sqlite> {
     let tenant = store::tenant::get(&control, subaccount)?
         .context("the demo's sub-account has no tenant")?;
     Ok(Sqlite::open(
-        &databases.join(format!("{}.db", tenant.label())),
+        &databases.join(format!("{}.db", tenant.place.label())),
     )?)
 }
 

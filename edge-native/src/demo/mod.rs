@@ -3,8 +3,6 @@
 
 mod api;
 mod history;
-mod mails;
-mod page;
 mod people;
 mod seed;
 mod smtp;
@@ -12,9 +10,9 @@ mod smtp;
 pub use seed::EMAIL;
 
 use crate::cli::Up;
+use crate::mail_page::{self, Mails, bind};
 use anyhow::{Context, Result};
-use mails::Mails;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,7 +35,7 @@ pub fn start(options: &Up, folder: &Path) -> Result<Demo> {
         page: page.local_addr()?,
     };
     tokio::spawn(smtp::serve(smtp, mails.clone()));
-    tokio::spawn(page::serve(page, mails));
+    tokio::spawn(mail_page::serve(page, "Caught mails", mails));
     Ok(demo)
 }
 
@@ -47,20 +45,4 @@ pub async fn seed(demo: &Demo, url: &str, password: &str, databases: &Path) {
         tracing::error!("the demo is not filled: {error:#}; start again with an empty data folder");
     }
     tracing::info!("the demo's mails are at http://{}", demo.page);
-}
-
-/// A listener on a loopback port: the one that was asked for, else the one of the last time, else any. A profile that
-/// was made for one port should find its server there again.
-fn bind(asked: u16, memory: &Path) -> Result<TcpListener> {
-    let last = std::fs::read_to_string(memory)
-        .ok()
-        .and_then(|text| text.trim().parse().ok());
-    let listen = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let listener = match (asked, last) {
-        (0, Some(last)) => listen(last).or_else(|_| listen(0)),
-        (port, _) => listen(port),
-    };
-    let listener = listener.with_context(|| format!("the demo cannot listen on port {asked}"))?;
-    std::fs::write(memory, listener.local_addr()?.port().to_string())?;
-    Ok(listener)
 }

@@ -1,7 +1,7 @@
 //! An SMTP server that takes every mail and delivers none. The protocol is smtp-proto's; here is
 //! only the conversation.
 
-use super::mails::Mails;
+use crate::mail_page::Mails;
 use smtp_proto::request::receiver::{BdatReceiver, DataReceiver, RequestReceiver};
 use smtp_proto::{Error, Request};
 use std::io::Result;
@@ -197,11 +197,11 @@ mod tests {
         )
         .await;
         assert!(
-            replies.contains("250 2.0.0 kept as 1\r\n221 2.0.0 bye"),
+            replies.contains("250 2.0.0 kept as 00000001\r\n221 2.0.0 bye"),
             "{replies}"
         );
         assert_eq!(
-            mails.read(1).unwrap(),
+            mails.read(&mails.newest(1)[0]).unwrap(),
             b"Subject: hi\r\n\r\n.dot\r\nbye\r\n"
         );
     }

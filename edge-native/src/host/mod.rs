@@ -4,6 +4,15 @@
 pub mod bindings;
 pub mod key_value;
 pub mod outbound_http;
+pub mod postgres;
+pub mod postgres_numeric;
+pub mod postgres_pool;
+pub mod postgres_query;
+#[cfg(test)]
+pub mod postgres_server;
+pub mod postgres_target;
+pub mod postgres_tls;
+pub mod postgres_value;
 pub mod sqlite;
 pub mod sqlite_pool;
 pub mod sqlite_query;
@@ -14,6 +23,7 @@ pub mod wasi;
 
 use crate::config::ComponentConfig;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
@@ -25,6 +35,8 @@ pub struct Grants {
     pub config: ComponentConfig,
     /// The databases of the application.
     pub databases: Arc<sqlite_pool::Databases>,
+    /// The connections to PostgreSQL.
+    pub postgres: Arc<postgres_pool::Pools>,
     /// The key-value stores of the application.
     pub stores: Arc<key_value::Stores>,
     /// Most linear memory of one instance, in bytes.
@@ -38,6 +50,7 @@ pub struct InstanceState {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: outbound_http::Outbound,
+    postgres: postgres::Client,
     memory: MemoryLimit,
 }
 
@@ -48,13 +61,20 @@ impl InstanceState {
             wasi: wasi::context(&grants.config),
             http: WasiHttpCtx::new(),
             outbound: outbound_http::Outbound::new(grants.clone(), network),
+            postgres: postgres::Client::new(grants.postgres.clone()),
             memory: MemoryLimit {
                 most: grants.memory,
                 component: grants.config.name.clone(),
+                used: Arc::default(),
             },
             table: ResourceTable::new(),
             grants,
         }
+    }
+
+    /// How much linear memory the instance uses, in bytes, now and later.
+    pub fn memory(&self) -> Arc<AtomicUsize> {
+        self.memory.used.clone()
     }
 
     /// A store for a fresh instance: bounded in memory, and letting its thread go every epoch.
@@ -80,6 +100,7 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>> {
     wasi::link(&mut linker)?;
     outbound_http::link(&mut linker)?;
     sqlite::link(&mut linker)?;
+    postgres::link(&mut linker)?;
     variables::link(&mut linker)?;
     key_value::link(&mut linker)?;
     Ok(linker)
@@ -89,17 +110,22 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>> {
 struct MemoryLimit {
     most: usize,
     component: String,
+    used: Arc<AtomicUsize>,
 }
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let fits = desired <= self.most;
-        if !fits {
+        if fits {
+            // An instance may have several memories; none of them ever shrinks.
+            self.used
+                .fetch_add(desired.saturating_sub(current), Relaxed);
+        } else {
             let (component, most) = (&self.component, self.most);
             tracing::warn!(
                 component,

@@ -51,13 +51,21 @@ impl Body for Bounded {
             return Poll::Ready(None);
         };
         let frame = match Pin::new(inner).poll_frame(context) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => {
+                self.clock.wait(true);
+                return Poll::Pending;
+            }
+            Poll::Ready(None) => {
+                self.clock.done();
+                return Poll::Ready(None);
+            }
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(Error::Hyper(error)))),
             Poll::Ready(Some(Ok(frame))) => frame,
         };
-        self.clock.touch();
+        let ended = self.is_end_stream();
         if let Some(data) = frame.data_ref() {
+            self.clock.wait(false);
+            self.clock.arrived(data.len());
             match self.left.checked_sub(data.len() as u64) {
                 Some(left) => self.left = left,
                 None => {
@@ -66,6 +74,9 @@ impl Body for Bounded {
                     return Poll::Ready(Some(Err(error)));
                 }
             }
+        }
+        if ended {
+            self.clock.done();
         }
         Poll::Ready(Some(Ok(frame)))
     }

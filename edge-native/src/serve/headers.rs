@@ -1,8 +1,7 @@
 //! The `spin-…` headers that tell a component about its route and its client.
 
 use crate::config::route::Pattern;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 
 const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
 const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
@@ -37,7 +36,7 @@ impl RouteHeaders {
         }
     }
 
-    /// Sets Spin's headers and makes the URI absolute, as the guest is to see it.
+    /// Sets Spin's headers; the URI is absolute already.
     pub fn apply<B>(
         &self,
         request: &mut Request<B>,
@@ -47,7 +46,6 @@ impl RouteHeaders {
     ) {
         let path_info = value(rest);
         strip(request.headers_mut());
-        absolute(request);
         let full_url = value(&request.uri().to_string());
         let headers = request.headers_mut();
         headers.insert(FULL_URL, full_url);
@@ -76,25 +74,6 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
-fn absolute<B>(request: &mut Request<B>) {
-    if request.uri().authority().is_some() {
-        return;
-    }
-    let host = request.headers().get(header::HOST);
-    let authority = host
-        .and_then(|host| Authority::try_from(host.as_bytes()).ok())
-        .unwrap_or_else(|| Authority::from_static("localhost"));
-    let path = request.uri().path_and_query().cloned();
-    let uri = Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(authority)
-        .path_and_query(path.unwrap_or_else(|| PathAndQuery::from_static("/")))
-        .build();
-    if let Ok(uri) = uri {
-        *request.uri_mut() = uri;
-    }
-}
-
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
@@ -107,8 +86,7 @@ mod tests {
     fn a_component_learns_its_route_and_nobody_forges_it() {
         let pattern = Pattern::parse("/s/:id/...").unwrap();
         let mut request = Request::builder()
-            .uri("/s/7/leads?x=1")
-            .header("host", "a.example:3000")
+            .uri("http://a.example:3000/s/7/leads?x=1")
             .header("spin-client-addr", "6.6.6.6:6")
             .header("spin-evil", "1")
             .body(())

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::router::Router;
-use http::HeaderValue;
+use super::visitor::Peer;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,21 +13,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
-
-/// A client must send a whole head within this time, also on a connection that is kept alive: longer
-/// than HTTP clients usually keep an idle one, so that the host does not close it under a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// The threads that serve.
 pub struct Threads {
     threads: Vec<Thread>,
     stop: watch::Sender<bool>,
+    most: usize,
 }
+
+/// A connection, its other end, and whether it is to become secure.
+type Arrival = (TcpStream, SocketAddr, bool);
 
 struct Thread {
     connections: Arc<AtomicUsize>,
-    hand_over: mpsc::UnboundedSender<(TcpStream, SocketAddr)>,
+    hand_over: mpsc::UnboundedSender<Arrival>,
     handle: JoinHandle<()>,
 }
 
@@ -54,11 +55,24 @@ impl Threads {
                 handle,
             });
         }
-        Ok(Self { threads, stop })
+        let most = shared.limits.connections;
+        Ok(Self {
+            threads,
+            stop,
+            most,
+        })
     }
 
-    /// Gives a connection to the thread with the fewest.
-    pub fn take(&self, stream: TcpStream, client: SocketAddr) {
+    /// Gives a connection to the thread with the fewest; closes it when there are too many.
+    pub fn take(&self, stream: TcpStream, client: SocketAddr, secure: bool) {
+        let open = |thread: &Thread| thread.connections.load(Relaxed);
+        if self.threads.iter().map(open).sum::<usize>() >= self.most {
+            tracing::warn!(
+                most = self.most,
+                "a connection was refused: too many are open"
+            );
+            return;
+        }
         let fewest = self
             .threads
             .iter()
@@ -66,7 +80,7 @@ impl Threads {
         if let Some(thread) = fewest {
             thread.connections.fetch_add(1, Relaxed);
             // A thread that is gone has ended the process's service anyway.
-            let _ = thread.hand_over.send((stream, client));
+            let _ = thread.hand_over.send((stream, client, secure));
         }
     }
 
@@ -85,7 +99,7 @@ impl Threads {
 
 async fn serve(
     router: Arc<Router>,
-    mut incoming: mpsc::UnboundedReceiver<(TcpStream, SocketAddr)>,
+    mut incoming: mpsc::UnboundedReceiver<Arrival>,
     connections: Arc<AtomicUsize>,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -93,9 +107,10 @@ async fn serve(
     loop {
         tokio::select! {
             next = incoming.recv() => match next {
-                Some((stream, client)) => {
+                Some((stream, client, secure)) => {
                     let open = Open(connections.clone());
-                    let connection = connection(router.clone(), stream, client, told.clone());
+                    let peer = Peer { address: client, secure };
+                    let connection = connection(router.clone(), stream, peer, told.clone());
                     tokio::spawn(async move {
                         connection.await;
                         drop(open);
@@ -123,24 +138,41 @@ impl Drop for Open {
 async fn connection(
     router: Arc<Router>,
     stream: TcpStream,
-    client: SocketAddr,
-    mut stopping: watch::Receiver<bool>,
+    peer: Peer,
+    stopping: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
     let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
         return;
     };
-    let client: Arc<HeaderValue> = match HeaderValue::from_str(&client.to_string()) {
-        Ok(client) => Arc::new(client),
-        Err(_) => return,
+    let peer = Arc::new(peer);
+    if !peer.secure {
+        return exchange(router, stream, peer, stopping).await;
+    }
+    let shared = router.clone();
+    let Some(tls) = &shared.shared().edge.tls else {
+        return;
     };
+    if let Some(stream) = tls.door.admit(stream).await {
+        exchange(router, stream, peer, stopping).await;
+    }
+}
+
+/// Answers the requests of one connection until either end has enough.
+async fn exchange(
+    router: Arc<Router>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    peer: Arc<Peer>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let head_time = router.shared().limits.head_time;
     let service = service_fn(move |request| {
-        let (router, client) = (router.clone(), client.clone());
-        async move { Ok::<_, Infallible>(router.answer(request, &client).await) }
+        let (router, peer) = (router.clone(), peer.clone());
+        async move { Ok::<_, Infallible>(router.answer(request, &peer).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(head_time)
         .max_headers(200)
         .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service);

@@ -4,7 +4,7 @@ use super::{Limits, Loaded, Shared};
 use crate::host::InstanceState;
 use crate::host::outbound_http::Network;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -19,25 +19,63 @@ use wasmtime_wasi_http::{WasiHttpView, p2, p3};
 /// The handler of one component on one thread.
 pub type Handler = ProxyHandler<ComponentHandler>;
 
-/// When a request last moved: at its start, and whenever a part of its body arrives.
-pub struct Clock(AtomicU64);
+/// When a request last moved: at its start, and whenever a good part of its body has arrived.
+pub struct Clock {
+    moved: AtomicU64,
+    /// Bytes that arrived since.
+    bytes: AtomicU64,
+    /// Whether it is the client that is waited for.
+    waiting: AtomicBool,
+}
+
+/// A body that comes more slowly than this within a request's deadline does not move.
+const MOVE: u64 = 16 << 10;
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock {
     /// A clock that starts now.
     pub fn start() -> Arc<Self> {
-        Arc::new(Self(AtomicU64::new(START.elapsed().as_millis() as u64)))
+        Arc::new(Self {
+            moved: AtomicU64::new(START.elapsed().as_millis() as u64),
+            bytes: AtomicU64::new(0),
+            waiting: AtomicBool::new(false),
+        })
     }
 
-    /// The request moved.
-    pub fn touch(&self) {
-        self.0.store(START.elapsed().as_millis() as u64, Relaxed);
+    /// A part of the body arrived.
+    pub fn arrived(&self, bytes: usize) {
+        let bytes = bytes as u64;
+        if self.bytes.fetch_add(bytes, Relaxed) + bytes >= MOVE {
+            self.touch();
+        }
+    }
+
+    /// The whole body is there.
+    pub fn done(&self) {
+        self.wait(false);
+        self.touch();
+    }
+
+    /// Says whether more of the body is waited for.
+    pub fn wait(&self, waiting: bool) {
+        self.waiting.store(waiting, Relaxed);
+    }
+
+    /// Whether it is the client that is waited for.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Relaxed)
+    }
+
+    fn touch(&self) {
+        self.bytes.store(0, Relaxed);
+        let now = START.elapsed().as_millis() as u64;
+        self.moved.store(now, Relaxed);
     }
 
     /// When it last moved.
     pub fn moved(&self) -> Instant {
-        *START + Duration::from_millis(self.0.load(Relaxed))
+        *START + Duration::from_millis(self.moved.load(Relaxed))
     }
 }
 
@@ -53,6 +91,7 @@ pub struct ComponentHandler {
     loaded: Arc<Loaded>,
     network: Network,
     pre: ProxyPre<InstanceState>,
+    alive: Arc<AtomicUsize>,
 }
 
 /// A handler for the component; fails when it does not export an HTTP handler.
@@ -68,6 +107,7 @@ pub fn handler(
         loaded,
         network,
         pre,
+        alive: Arc::default(),
     }))
 }
 
@@ -99,6 +139,7 @@ impl HandlerState for ComponentHandler {
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<InstanceState, Expiration, Worker>> {
         let state = InstanceState::new(self.loaded.grants.clone(), self.network.clone());
+        let memory = state.memory();
         let mut store = state.store(&self.shared.engine);
         let limits = &self.shared.limits;
         let starting = self.pre.instantiate_async(&mut store);
@@ -115,11 +156,15 @@ impl HandlerState for ComponentHandler {
                 timer: Box::pin(tokio::time::sleep(limits.idle)),
                 limits: limits.clone(),
                 life: life.clone(),
+                alive: self.alive.clone(),
+                most_memory: memory.load(Relaxed) + limits.spare_memory,
+                memory,
             },
             state: Worker {
                 loaded: self.loaded.clone(),
                 shared: self.shared.clone(),
                 life,
+                _alive: Alive::new(&self.alive),
             },
         })
     }
@@ -147,6 +192,9 @@ pub struct Expiration {
     timer: Pin<Box<Sleep>>,
     limits: Limits,
     life: Arc<Life>,
+    alive: Arc<AtomicUsize>,
+    memory: Arc<AtomicUsize>,
+    most_memory: usize,
 }
 
 impl Expiration {
@@ -155,6 +203,10 @@ impl Expiration {
         const GRACE: Duration = Duration::from_millis(500);
         let limits = &self.limits;
         match status {
+            // What one request needed is not kept for the next one, which may never come.
+            WorkerStatus::Idle if self.memory.load(Relaxed) > self.most_memory => start,
+            // The last one stays warm.
+            WorkerStatus::Idle if self.alive.load(Relaxed) <= 1 => Instant::now() + limits.idle,
             WorkerStatus::Idle => start + limits.idle,
             WorkerStatus::Requests => {
                 let moved = self
@@ -191,11 +243,28 @@ impl WorkerExpiration for Expiration {
     }
 }
 
+/// Counts an instance for as long as it lives.
+struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    fn new(alive: &Arc<AtomicUsize>) -> Self {
+        alive.fetch_add(1, Relaxed);
+        Self(alive.clone())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 /// The state of one instance's worker.
 pub struct Worker {
     shared: Arc<Shared>,
     loaded: Arc<Loaded>,
     life: Arc<Life>,
+    _alive: Alive,
 }
 
 impl WorkerState for Worker {

@@ -5,6 +5,7 @@ use super::body::{Bounded, drain};
 use super::headers::RouteHeaders;
 use super::problem::Problem;
 use super::proxy::{self, Clock, Handler, RequestData};
+use super::visitor::{Peer, settle};
 use crate::config::route::Routes;
 use crate::host::outbound_http::{Chain, Network};
 use futures::future::BoxFuture;
@@ -37,6 +38,11 @@ struct Target {
 }
 
 impl Router {
+    /// What the threads share.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// The handlers of a thread; nothing is instantiated before the first request.
     pub fn new(shared: &Arc<Shared>) -> wasmtime::Result<Arc<Self>> {
         let mut failed = None;
@@ -69,7 +75,22 @@ impl Router {
     }
 
     /// Answers a request from outside.
-    pub async fn answer(
+    pub async fn answer(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<WasiBody> {
+        let visit = match settle(&mut request, peer, &self.shared.limits.trusted) {
+            Ok(visit) => visit,
+            Err(problem) => return problem.response(),
+        };
+        let edge = &self.shared.edge;
+        let mut response = match edge.answer(&request, &visit) {
+            Some(response) => response,
+            None => self.route(request, &visit.client).await,
+        };
+        edge.sign(&visit, &mut response);
+        response
+    }
+
+    /// Gives a request to the component that its path names.
+    async fn route(
         &self,
         mut request: Request<Incoming>,
         client: &HeaderValue,
@@ -103,10 +124,14 @@ impl Router {
                 Bounded::new(body, limits.body, clock.clone(), exceeded.clone()).boxed_unsync()
             }),
         };
-        let result = self.call_instance(&target.handler, clock, request).await;
+        let result = self
+            .call_instance(&target.handler, clock.clone(), request)
+            .await;
+        let coming = clock.is_some_and(|clock| clock.is_waiting());
         match result {
             _ if exceeded.load(Relaxed) => Problem::BodyTooLarge(limits.body).response(),
             Ok(response) => response,
+            Err(Problem::Timeout) if coming => Problem::BodyTooSlow.response(),
             Err(problem) => problem.response(),
         }
     }

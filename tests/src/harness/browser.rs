@@ -24,6 +24,11 @@ pub struct Browser {
 impl Browser {
     /// Starts Chromium without a window.
     pub fn start() -> Browser {
+        Self::start_with(&[])
+    }
+
+    /// Starts Chromium without a window, with further arguments.
+    pub fn start_with(arguments: &[&str]) -> Browser {
         let folder = TempDir::new().expect("a folder");
         let names = [
             "/usr/bin/chromium",
@@ -57,6 +62,7 @@ impl Browser {
                 "--user-data-dir={}",
                 folder.path().join("profile").display()
             ))
+            .args(arguments)
             .arg("about:blank");
         let mark = folder.path().display().to_string();
         let mut process = Process::spawn(command, &mark, &folder.path().join("log"));

@@ -71,6 +71,13 @@ impl Sluice {
         }
     }
 
+    /// The same folder and port with other options; it must be down.
+    pub fn with(mut self, options: Options) -> Sluice {
+        assert!(self.process.is_none(), "it is up");
+        self.options = options;
+        self
+    }
+
     /// Where it answers, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

@@ -32,12 +32,37 @@ impl Worker {
         worker
     }
 
+    /// A worker that joins the master at `master` with a token, and then works for its slave.
+    pub fn join(master: &str, token: &str, data: &Path, mark: &str) -> Worker {
+        let output = Command::new(root().join("target/release/sluice-worker"))
+            .args(["join", "--master", master, "--token", token, "--data"])
+            .arg(data)
+            .output()
+            .expect("sluice-worker");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        Worker::start("", "", data, mark)
+    }
+
+    /// What it shows its slave, when it has joined.
+    pub fn credential(&self) -> String {
+        let kept = std::fs::read(self.data.join("node.json")).expect("node.json");
+        let kept: serde_json::Value = serde_json::from_slice(&kept).expect("JSON");
+        kept["credential"]
+            .as_str()
+            .expect("a credential")
+            .to_owned()
+    }
+
     /// Starts it on the same journal.
     pub fn start_again(&mut self) {
         let mut command = Command::new(root().join("target/release/sluice-worker"));
+        if !self.token.is_empty() {
+            command
+                .env("SLUICE_SLAVE_URL", &self.slave)
+                .env("SLUICE_WORKER_TOKEN", &self.token);
+        }
         command
-            .env("SLUICE_SLAVE_URL", &self.slave)
-            .env("SLUICE_WORKER_TOKEN", &self.token)
             .env("SLUICE_WORKER_DATA", &self.data)
             .env("SLUICE_ALLOW_PRIVATE", "1");
         let log = self.data.join("worker.log");

@@ -6,10 +6,26 @@ use std::fs;
 use tests::harness::root;
 use wasmparser::{Parser, Payload};
 
-const ALL: [&str; 8] = [
-    "master", "slave", "allocate", "ingest", "import", "plan", "rule", "timeline",
+const ALL: [&str; 9] = [
+    "master",
+    "slave",
+    "allocate",
+    "heartbeat",
+    "ingest",
+    "import",
+    "plan",
+    "rule",
+    "timeline",
 ];
-const SCHEDULED: [&str; 6] = ["allocate", "ingest", "import", "plan", "rule", "timeline"];
+const SCHEDULED: [&str; 7] = [
+    "allocate",
+    "heartbeat",
+    "ingest",
+    "import",
+    "plan",
+    "rule",
+    "timeline",
+];
 /// What Spin 4.1 offers, beside WASI.
 const SPIN: [&str; 4] = [
     "spin:sqlite/sqlite@3.1.0",

@@ -7,10 +7,15 @@
 mod bad_csv;
 mod bad_json;
 mod components;
+mod edge;
 mod harness_itself;
+mod isolation;
 mod main_job;
 mod never_twice;
+mod nodes;
 mod openapi;
 mod pages;
+mod postgres;
 mod smtp_faults;
 mod start_stop;
+mod white_label;

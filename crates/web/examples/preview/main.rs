@@ -5,7 +5,7 @@ mod sample;
 
 use std::{env, fs, io, path::PathBuf};
 
-use web::pages;
+use web::{pages, totp};
 
 fn main() -> io::Result<()> {
     let folder = PathBuf::from(

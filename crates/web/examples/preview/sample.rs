@@ -1,5 +1,10 @@
 //! Plausible data for every page. `lead` is the name of a lead, so that a test can make it hostile.
 
+#[path = "people.rs"]
+mod people;
+
+use domain::identity::{Identity, Role};
+
 use super::pages::api_key::{ApiKeyRow, ApiKeys, NewKey};
 use super::pages::dashboard::{Dashboard, Numbers, ProfileUse, Setup, Wait};
 use super::pages::error::ErrorPage;
@@ -12,6 +17,7 @@ use super::pages::request::{Attempt, Message, Request, RequestRow, Requests};
 use super::pages::rule::{Counts, Instance, NewRule, Preview, Rule, RuleRow, Rules, Variable};
 use super::pages::session::{Demo, LogIn, SignUp};
 use super::pages::subaccount::{SubaccountRow, Subaccounts};
+use super::pages::team::Check;
 use super::pages::timeline::Timeline;
 use super::pages::unsubscribe::{Unsubscribe, Unsubscribed};
 use super::pages::{Chart, Choice, Field, Page, Pager, Pair};
@@ -26,6 +32,7 @@ const MIDNIGHT: i64 = NOW - NOW % DAY;
 pub fn all(lead: &str) -> Vec<(&'static str, String)> {
     let mut pages = front();
     pages.extend(master());
+    pages.extend(people::all());
     pages.extend(home());
     pages.extend(imports(lead));
     pages.extend(leads(lead));
@@ -56,7 +63,16 @@ fn tenant() -> Page {
 }
 
 fn account() -> Page {
-    Page::master("mira@northlight.example", NOW)
+    let who = Identity {
+        account_id: s("a"),
+        user_id: s("u"),
+        email: s("mira@northlight.example"),
+        role: Role::Owner,
+        grants: Default::default(),
+        limits: None,
+        session_id: None,
+    };
+    Page::master(&who, NOW)
 }
 
 fn s(text: &str) -> String {
@@ -137,18 +153,40 @@ fn master() -> Vec<(&'static str, String)> {
         page: account(),
         items,
         name: Field::default(),
+        may_create: true,
     };
     let empty = Subaccounts {
         page: account(),
         items: vec![],
         name: Field::default(),
+        may_create: false,
     };
     let key = |name: &str, prefix: &str, used: Option<i64>| ApiKeyRow {
         id: s(prefix),
         name: s(name),
         prefix: s(prefix),
-        created_at: NOW - 9 * DAY,
+        scopes: s("read, write"),
+        places: s("in Harbour Robotics"),
+        owner: used
+            .map(|_| s("theo@northlight.example"))
+            .unwrap_or_default(),
+        expires_at: used.map(|at| at + 90 * DAY),
         last_used_at: used,
+    };
+    let check = |value: &str, label: &str, chosen: bool| Check {
+        value: s(value),
+        label: s(label),
+        chosen,
+    };
+    let scopes = || {
+        vec![
+            check("read", "read: look at everything in a sub-account", true),
+            check(
+                "write",
+                "write: change leads, rules, senders and requests",
+                false,
+            ),
+        ]
     };
     let keys = ApiKeys {
         page: account(),
@@ -157,6 +195,14 @@ fn master() -> Vec<(&'static str, String)> {
             key("CRM sync", "slk_p0XvT9", Some(NOW - 4 * MINUTE)),
         ],
         name: Field::default(),
+        expires: String::new(),
+        scopes: scopes(),
+        scopes_error: None,
+        places: vec![
+            check("h", "Harbour Robotics", false),
+            check("t", "Tidewater Foods", true),
+        ],
+        error: None,
         created: Some(NewKey {
             name: s("Website form"),
             key: s("slk_7Qd2mAfz0vK1sXcW8nRtYb4LhGjE6uPo"),
@@ -166,6 +212,14 @@ fn master() -> Vec<(&'static str, String)> {
         page: account(),
         items: vec![],
         name: Field::of("").refused("Say what it is for, so that you know which one to revoke."),
+        expires: String::new(),
+        scopes: scopes(),
+        scopes_error: Some(s("Must name at least one.")),
+        places: vec![
+            check("h", "Harbour Robotics", false),
+            check("t", "Tidewater Foods", true),
+        ],
+        error: None,
         created: None,
     };
     vec![

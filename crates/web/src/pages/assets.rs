@@ -38,8 +38,8 @@ macro_rules! assets {
 }
 
 assets! {
-    "sluice.css": "text/css; charset=utf-8",
-    "sluice.js": "text/javascript; charset=utf-8",
+    "app.css": "text/css; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "uPlot.iife.min.js": "text/javascript; charset=utf-8",
     "uPlot.min.css": "text/css; charset=utf-8",
@@ -81,16 +81,16 @@ mod tests {
     #[test]
     fn a_url_carries_the_hash_of_the_content() {
         assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
-        let css = find("sluice.css").expect("embedded");
+        let css = find("app.css").expect("embedded");
         assert_eq!(
-            url("/s/7", "sluice.css"),
-            format!("/s/7/static/sluice.css?v={}", css.version())
+            url("/s/7", "app.css"),
+            format!("/s/7/static/app.css?v={}", css.version())
         );
     }
 
     #[test]
     fn stylesheets_and_scripts_name_no_other_host() {
-        for asset in ASSETS.iter().filter(|a| a.name.starts_with("sluice.")) {
+        for asset in ASSETS.iter().filter(|a| a.name.starts_with("app.")) {
             let text = std::str::from_utf8(asset.bytes).expect("text");
             assert!(
                 !text.contains("http://") && !text.contains("https://"),

@@ -35,7 +35,7 @@ pub fn count<T: Int>(n: T, _: &dyn askama::Values) -> askama::Result<String> {
     Ok(format::count(n.int()))
 }
 
-/// A `<time>` element; `sluice.js` rewrites its text in the reader's own zone.
+/// A `<time>` element; `app.js` rewrites its text in the reader's own zone.
 #[askama::filter_fn]
 pub fn time<T: Int, N: Int>(at: T, _: &dyn askama::Values, now: N) -> askama::Result<Safe<String>> {
     let at = ms(at);

@@ -47,6 +47,12 @@ impl Form {
         found.map_or("", |(_, value)| value)
     }
 
+    /// All values of a field that may be there several times.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self.0.iter().filter(move |(field, _)| field == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// The same without the space around it; none when nothing is left.
     #[must_use]
     pub fn filled(&self, name: &str) -> Option<&str> {

@@ -7,24 +7,33 @@
 
 pub mod api_key;
 pub mod assets;
+pub mod audit;
+pub mod confirmation;
 pub mod dashboard;
 pub mod error;
 mod filters;
 pub mod form;
 pub mod format;
 pub mod import;
+pub mod invite;
 pub mod lead;
+pub mod password;
 pub mod profile;
 pub mod request;
 pub mod routes;
 pub mod rule;
+pub mod second_factor;
 pub mod session;
+pub mod settings;
 pub mod subaccount;
+pub mod team;
 pub mod timeline;
 pub mod unsubscribe;
+pub mod you;
 
 pub use form::Field;
 
+use domain::identity::{Action, Identity};
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 
@@ -100,6 +109,40 @@ pub enum Site {
     Neutral,
 }
 
+/// How a sub-account's pages look.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Look {
+    /// What stands for the product's name.
+    pub name: String,
+    /// Where the brand's stylesheet is, when it has colours.
+    pub stylesheet: Option<String>,
+    /// Where its logo is.
+    pub logo: Option<String>,
+}
+
+impl Look {
+    /// How a tenant's pages look, served under `base`; none when it has no brand and is not reached by a name of its own.
+    #[must_use]
+    pub fn of(
+        look: &store::setting::Look,
+        base: &str,
+        tenant: &str,
+        own_name: bool,
+    ) -> Option<Self> {
+        let css = look.brand.css();
+        let version = crate::slave::settings::version(&css);
+        let branded = look.brand.name.is_some() || look.logo_version.is_some();
+        (own_name || branded || !css.is_empty()).then(|| Self {
+            name: look.brand.name.clone().unwrap_or_else(|| tenant.to_owned()),
+            stylesheet: (!css.is_empty()).then(|| format!("{base}/brand.css?v={version}")),
+            logo: look
+                .logo_version
+                .as_ref()
+                .map(|v| format!("{base}/logo?v={v}")),
+        })
+    }
+}
+
 /// What every page needs to know about where it is and for whom.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -113,8 +156,14 @@ pub struct Page {
     pub master_url: String,
     /// Name of the sub-account, on its pages.
     pub subaccount: String,
+    /// The sub-account's brand in the place of ours.
+    pub look: Option<Look>,
+    /// Whether the person may change the settings of the sub-account.
+    pub manages: bool,
     /// E-mail of the person who is signed in.
     pub user: Option<String>,
+    /// Whether they look after the people and keys of the account.
+    pub administers: bool,
     /// The present, so that times of today can be written shorter.
     pub now: i64,
     /// What the last action did ("The rule is off."), shown once on top.
@@ -122,12 +171,13 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page of the master for the person `user`.
+    /// A page of the master for somebody who is signed in.
     #[must_use]
-    pub fn master(user: impl Into<String>, now: i64) -> Self {
+    pub fn master(who: &Identity, now: i64) -> Self {
         Self {
             site: Site::Master,
-            user: Some(user.into()),
+            user: Some(who.email.clone()),
+            administers: who.may(Action::Administer),
             ..Self::front(now)
         }
     }
@@ -141,7 +191,10 @@ impl Page {
             asset_base: String::new(),
             master_url: String::new(),
             subaccount: String::new(),
+            look: None,
+            manages: false,
             user: None,
+            administers: false,
             now,
             notice: None,
         }
@@ -163,7 +216,10 @@ impl Page {
             base,
             master_url: master_url.into(),
             subaccount: subaccount.into(),
+            look: None,
+            manages: false,
             user: Some(user.into()),
+            administers: false,
             now,
             notice: None,
         }
@@ -206,11 +262,27 @@ impl Page {
     }
 
     /// (section, path, label) of the navigation, in order.
-    fn nav(&self) -> &'static [(&'static str, &'static str, &'static str)] {
+    fn nav(&self) -> Vec<(&'static str, &'static str, &'static str)> {
+        let mut entries = self.entries().to_vec();
+        if self.manages {
+            entries.push(("settings", "/settings", "Settings"));
+        }
+        entries
+    }
+
+    fn entries(&self) -> &'static [(&'static str, &'static str, &'static str)] {
         match self.site {
+            Site::Master if self.administers => &[
+                ("subaccounts", "/subaccounts", "Sub-accounts"),
+                ("team", "/team", "Team"),
+                ("api-keys", "/api-keys", "API keys"),
+                ("audit-log", "/audit-log", "Audit log"),
+                ("profile", "/profile", "Your profile"),
+            ],
             Site::Master => &[
                 ("subaccounts", "/subaccounts", "Sub-accounts"),
                 ("api-keys", "/api-keys", "API keys"),
+                ("profile", "/profile", "Your profile"),
             ],
             Site::Tenant => &[
                 ("dashboard", "/", "Dashboard"),

@@ -46,6 +46,24 @@ pub struct LogIn {
 }
 view!(LogIn, "login");
 
+/// The answer to `POST /login` for whoever has a second factor, and to a refused `POST /login/code` (fields `ticket`, `code`,
+/// `next`).
+#[derive(Debug, Template)]
+#[template(path = "session/code.html")]
+pub struct CodeForm {
+    /// The frame.
+    pub page: Page,
+    /// What is wrong beyond the field.
+    pub error: Option<String>,
+    /// Says that the password was right, for some minutes.
+    pub ticket: String,
+    /// What is wrong with the code.
+    pub code_error: Option<String>,
+    /// The path to go to afterwards; empty for the default.
+    pub next: String,
+}
+view!(CodeForm, "login");
+
 /// The demo's credentials, which are no secret.
 #[derive(Debug, Clone)]
 pub struct Demo {

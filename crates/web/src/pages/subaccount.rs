@@ -17,6 +17,8 @@ pub struct Subaccounts {
     pub items: Vec<SubaccountRow>,
     /// Name of the new one.
     pub name: Field,
+    /// Whether the reader may ask for one.
+    pub may_create: bool,
 }
 view!(Subaccounts, "subaccounts");
 

@@ -67,7 +67,7 @@ const PIECE: i64 = 500;
 /// 404 when there is none.
 pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
     let import = find(scope, id)?;
-    let db = scope.cx.stores.open(&scope.tenant.label())?;
+    let db = scope.cx.stores.open(&scope.tenant.place)?;
     let delimiter = import.delimiter.clone().unwrap_or_else(|| ",".to_owned());
     let mut after = 0;
     let mut head = Some(header(&import, &delimiter));

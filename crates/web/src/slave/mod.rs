@@ -1,22 +1,28 @@
 //! The slave: sub-accounts, and the workers that work for them.
 
 pub mod access;
+pub mod custom_domain;
 pub mod import;
 pub mod lead;
 pub mod node;
 pub mod profile;
 pub mod request;
 pub mod rule;
+pub mod settings;
+pub mod site;
 pub mod timeline;
 pub mod unsubscribe;
 pub mod upload;
 pub mod worker;
 
+use domain::identity::Identity;
 use http::Method;
-use store::session::Identity;
+use store::custom_domain as domains;
 use store::tenant::Tenant;
+use store::tenant_state::State;
 use store::{Db, work};
 
+use crate::assertion::WorkerIdentity;
 use crate::auth;
 use crate::context::Context;
 use crate::http::{Answer, Problem, Request, Response};
@@ -30,19 +36,28 @@ pub struct Scope<'a> {
     pub control: Box<dyn Db>,
     /// The tenant.
     pub tenant: Tenant,
+    /// What the master wants of it, and whether it is on its way.
+    pub state: State,
     /// The tenant's own database: no query in it can reach another tenant.
     pub db: Box<dyn Db>,
 }
 
 impl Scope<'_> {
-    /// The tenant's path on this host: `/s/{id}`.
+    /// The tenant's path on the host name that the caller came by: `/s/{id}`, or nothing on one of its own.
     pub fn base(&self) -> String {
-        format!("/s/{}", self.tenant.id)
+        self.cx.base(&self.tenant.id)
     }
 
-    /// The tenant's address for the world, without a slash at the end.
-    pub fn base_url(&self) -> String {
-        format!("{}{}", self.cx.config.public_url, self.base())
+    /// The tenant's address for the world, without a slash at the end: by a host name of its own when it has one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn base_url(&self) -> Result<String, Problem> {
+        let public = &self.cx.config.public_url;
+        Ok(match domains::primary(&*self.control, &self.tenant.id)? {
+            Some(name) => site::address(public, &name),
+            None => format!("{public}/s/{}", self.tenant.id),
+        })
     }
 
     /// Promises work to stages, then changes something, then says once more that the work is there.
@@ -74,16 +89,61 @@ pub fn handle(cx: &Context<'_>, request: &Request, who: Option<&Identity>) -> Re
         matches!(segments[..], ["s", _, ref rest @ ..] if rest.first() != Some(&"api"));
     match route(cx, request, &segments, who) {
         Ok(response) => response,
-        Err(problem) if wants_page => {
-            pages::problem(pages::routes::slave_frame(cx, &segments, who), problem)
+        Err(problem) => {
+            let elsewhere = match problem.status {
+                404 => moved(cx, request, &segments, who),
+                _ => None,
+            };
+            elsewhere.unwrap_or_else(|| match wants_page {
+                true => pages::problem(pages::routes::slave_frame(cx, &segments, who), problem),
+                false => problem.into_response(),
+            })
         }
-        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The way to where a sub-account lives now.
+fn moved(
+    cx: &Context<'_>,
+    request: &Request,
+    segments: &[&str],
+    who: Option<&Identity>,
+) -> Option<Response> {
+    let ["s", id, rest @ ..] = segments else {
+        return None;
+    };
+    let to = access::moved(cx, id, rest, who).ok().flatten()?;
+    let below = request.path.get(3 + id.len()..)?;
+    let query = match request.query.as_str() {
+        "" => String::new(),
+        query => format!("?{query}"),
+    };
+    Some(Response::moved(&format!("{to}{below}{query}")))
+}
+
+/// Answers a request of a worker that the master vouched for.
+pub fn handle_worker(cx: &Context<'_>, request: &Request, worker: &WorkerIdentity) -> Response {
+    match request.segments()[..] {
+        ["worker", "v1", ref path @ ..] => {
+            worker::route(cx, request, path, worker).unwrap_or_else(Problem::into_response)
+        }
+        _ => Problem::not_found().into_response(),
     }
 }
 
 fn route(cx: &Context<'_>, request: &Request, segments: &[&str], who: Option<&Identity>) -> Answer {
     match segments {
         ["s", _, "static", name] => pages::asset(request, name),
+        // The master beside us asks whether a host name leads to anybody.
+        ["s", _, "known"] if cx.tenant_name().is_some() => Ok(Response::no_content()),
+        // On a host name of its own a sub-account's look is no secret: the log-in page wears it.
+        ["s", id, look @ ("logo" | "brand.css")] if cx.tenant_name().is_some() => {
+            let scope = access::public(cx, id)?;
+            match *look {
+                "logo" => settings::logo(&scope, request),
+                _ => settings::stylesheet(&scope, request),
+            }
+        }
         ["s", id, "u", token] => unsubscribe::handle(&access::public(cx, id)?, request, token),
         ["s", id, rest @ ..] => {
             auth::require_same_origin(request, &cx.config.public_url)?;
@@ -93,8 +153,10 @@ fn route(cx: &Context<'_>, request: &Request, segments: &[&str], who: Option<&Id
                 None if api => return Err(Problem::unauthorized()),
                 None => return Ok(pages::routes::sign_in(cx, request)),
             };
-            let scope = access::scope(cx, id, who)?;
+            let scope = access::scope(cx, id, who, access::action(&request.method, rest))?;
             match rest {
+                ["logo"] => settings::logo(&scope, request),
+                ["brand.css"] => settings::stylesheet(&scope, request),
                 ["api", "v1", path @ ..] => api_route(&scope, request, path),
                 ["api", ..] => Err(Problem::not_found()),
                 path => pages::routes::slave(scope, request, who, path),
@@ -102,10 +164,10 @@ fn route(cx: &Context<'_>, request: &Request, segments: &[&str], who: Option<&Id
         }
         ["worker", "v1", path @ ..] => {
             auth::require_secret(request, &cx.config.worker_token)?;
-            worker::route(cx, request, path)
+            worker::route(cx, request, path, &WorkerIdentity::local())
         }
         ["node", "v1", path @ ..] => {
-            auth::require_secret(request, &cx.config.node_secret)?;
+            access::require_master(cx, request)?;
             node::route(cx, request, path)
         }
         _ => Err(Problem::not_found()),
@@ -114,6 +176,7 @@ fn route(cx: &Context<'_>, request: &Request, segments: &[&str], who: Option<&Id
 
 fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
     let (get, post, patch) = (Method::GET, Method::POST, Method::PATCH);
+    let (put, delete) = (Method::PUT, Method::DELETE);
     match (&request.method, path) {
         (m, ["imports"]) if *m == get => import::list(scope),
         (m, ["imports", id]) if *m == get => import::get(scope, id),
@@ -138,6 +201,23 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["requests", id, "cancellation"]) if *m == post => request::cancel(scope, id),
         (m, ["timeline"]) if *m == get => timeline::points(scope, request),
         (m, ["imports", id, "errors.csv"]) if *m == get => import::errors(scope, id),
+        (m, ["settings"]) if *m == get => settings::get(scope),
+        (m, ["settings"]) if *m == put => {
+            settings::put_brand(scope, &request.json()?).map(|b| Response::json(200, &b))
+        }
+        (m, ["logo"]) if *m == put => {
+            settings::put_logo(scope, &request.body).map(|()| Response::no_content())
+        }
+        (m, ["logo"]) if *m == delete => settings::delete_logo(scope),
+        (m, ["domains"]) if *m == get => custom_domain::list(scope),
+        (m, ["domains"]) if *m == post => {
+            custom_domain::create(scope, &request.json()?).map(|d| Response::json(201, &d))
+        }
+        (m, ["domains", name]) if *m == delete => custom_domain::delete(scope, name),
+        (
+            _,
+            ["settings" | "logo" | "domains"] | ["domains", _] | ["domains", _, "verification"],
+        ) => Err(Problem::method_not_allowed()),
         (_, ["imports" | "leads" | "tags" | "profiles" | "rules" | "requests" | "timeline"])
         | (_, ["imports" | "leads" | "profiles" | "rules" | "requests", _])
         | (_, ["imports", _, "errors.csv"] | ["requests", _, "cancellation"]) => {

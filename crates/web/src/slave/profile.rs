@@ -5,6 +5,7 @@ use serde_json::json;
 use store::profile::{self, Profile};
 use worker_api::{Quotas, SmtpSettings, Tls};
 
+use crate::context::LOCAL;
 use crate::http::{Answer, Problem, Response};
 use crate::input;
 use crate::seal::Sealer;
@@ -23,6 +24,9 @@ pub struct NewProfile {
     /// Its limits.
     #[serde(default)]
     pub quotas: Limits,
+    /// The worker that it is for, by its node's id; left away, any that takes such.
+    #[serde(default)]
+    pub worker: Option<String>,
 }
 
 /// The types of profiles.
@@ -150,6 +154,7 @@ fn place(subaccount: &str) -> String {
 pub fn create(scope: &Scope<'_>, input: NewProfile) -> Result<serde_json::Value, Problem> {
     let name = input::name("name", &input.name)?;
     check(&input)?;
+    let worker = worker(input.worker.as_deref())?;
     if profile::list(&*scope.db)?.len() >= MAX {
         return Err(Problem::new(409, "Too many profiles")
             .detail(format!("A sub-account has at most {MAX} profiles.")));
@@ -178,10 +183,21 @@ pub fn create(scope: &Scope<'_>, input: NewProfile) -> Result<serde_json::Value,
             "smtp",
             &settings,
             &quotas,
+            worker.as_deref(),
             scope.cx.now,
         )?)
     })?;
     view(&find(scope, id)?).ok_or_else(Problem::not_found)
+}
+
+/// A worker's id: that of a node, or `local` for the one that the slave's own host runs.
+fn worker(id: Option<&str>) -> Result<Option<String>, Problem> {
+    let known = |id: &str| match id {
+        LOCAL => Some(LOCAL.to_owned()),
+        id => uuid::Uuid::parse_str(id).ok().map(|id| id.to_string()),
+    };
+    let wrong = || Problem::invalid("worker", "must be the id of a worker's node, or `local`");
+    id.map(|id| known(id).ok_or_else(wrong)).transpose()
 }
 
 fn find(scope: &Scope<'_>, id: i64) -> Result<Profile, Problem> {
@@ -205,6 +221,7 @@ pub fn view(p: &Profile) -> Option<serde_json::Value> {
             "from": kept.from,
         },
         "quotas": p.quotas,
+        "worker": p.worker,
         "created_at": p.created_at,
     }))
 }
@@ -248,27 +265,38 @@ pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
 }
 
 /// What `PATCH` takes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Change {
     /// Whether it works.
-    pub active: bool,
+    pub active: Option<bool>,
+    /// The worker that it is for; null for any that takes such.
+    #[serde(deserialize_with = "input::present")]
+    pub worker: Option<Option<String>>,
 }
 
-/// Switches a profile on or off.
+/// Switches a profile on or off, or gives it to another worker.
 ///
 /// # Errors
-/// 404 when there is none.
+/// 404 when there is none, 422 for a field that cannot be taken.
 pub fn change(scope: &Scope<'_>, id: &str, input: &Change) -> Answer {
     let id = input::id(id)?;
     find(scope, id)?;
+    let worker = match &input.worker {
+        Some(id) => Some(worker(id.as_deref())?),
+        None => None,
+    };
+    if input.active.is_none() && worker.is_none() {
+        return Err(Problem::invalid("active", "say what is to change"));
+    }
     scope.promising(&["profiles", "plan", "claim"], || {
-        Ok(profile::set_active(
-            &*scope.db,
-            id,
-            input.active,
-            scope.cx.now,
-        )?)
+        if let Some(active) = input.active {
+            profile::set_active(&*scope.db, id, active, scope.cx.now)?;
+        }
+        if let Some(worker) = &worker {
+            profile::set_worker(&*scope.db, id, worker.as_deref(), scope.cx.now)?;
+        }
+        Ok(())
     })?;
     Ok(Response::json(
         200,

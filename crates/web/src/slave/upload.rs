@@ -1,9 +1,9 @@
 //! An upload: bytes in, chunks kept, however large the file is.
 
+use domain::identity::{Action, Identity};
 use serde_json::json;
 use stages::ingest::CHUNK;
 use store::import;
-use store::session::Identity;
 
 use crate::context::Context;
 use crate::http::{Problem, Request, Response};
@@ -48,6 +48,7 @@ pub fn admit<'a>(
         cx,
         segments.get(1).copied().unwrap_or_default(),
         who.ok_or_else(Problem::unauthorized)?,
+        Action::Write,
     )
 }
 
@@ -68,6 +69,7 @@ pub fn refused(
 ) -> Response {
     match is_api(request) {
         true => problem.into_response(),
+        false if problem.status == 401 => pages::routes::sign_in(cx, request),
         false => pages::problem(
             pages::routes::slave_frame(cx, &request.segments(), who),
             problem,

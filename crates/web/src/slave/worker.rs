@@ -7,13 +7,14 @@ use http::{Method, header};
 use stages::claim;
 use store::event::{self, Event};
 use store::request::{self, State};
-use store::{credential, message, profile, transaction, work};
+use store::{credential, message, profile, setting, transaction, work};
 use worker_api::{
     Claim, Claimed, Lease, Leases, Outcome, Profile, ProfileKind, Profiles, Register, Registered,
     Report, Results, Task, Verdict, Verdicts,
 };
 
-use crate::context::{Context, random_text};
+use crate::assertion::WorkerIdentity;
+use crate::context::{Context, LOCAL, random_text};
 use crate::http::{Answer, Problem, Request, Response};
 use crate::seal::Sealer;
 use crate::slave::{Scope, access, profile::opened};
@@ -33,12 +34,21 @@ const ITEMS: usize = 500;
 ///
 /// # Errors
 /// 404, 405, or what the call says.
-pub fn route(cx: &Context<'_>, request: &Request, path: &[&str]) -> Answer {
+pub fn route(
+    cx: &Context<'_>,
+    request: &Request,
+    path: &[&str],
+    worker: &WorkerIdentity,
+) -> Answer {
     match (&request.method, path) {
         (&Method::POST, ["register"]) => register(cx, &request.json()?),
-        (&Method::GET, ["profiles"]) => profiles(cx, request),
-        (&Method::POST, ["claim"]) => claim(cx, &request.json()?),
-        (&Method::POST, ["begin"]) => leases(cx, request.json()?, |scope, l| {
+        (&Method::GET, ["profiles"]) => profiles(cx, request, worker),
+        (&Method::POST, ["claim"]) => claim(cx, &request.json()?, worker),
+        (&Method::POST, ["begin"]) => leases(cx, request.json()?, worker, |scope, l| {
+            // What has not begun when a sub-account is suspended, or moves, does not begin.
+            if !scope.state.works() {
+                return Ok(false);
+            }
             Ok(request::begin(
                 &*scope.db,
                 l.id,
@@ -47,7 +57,7 @@ pub fn route(cx: &Context<'_>, request: &Request, path: &[&str]) -> Answer {
                 cx.now + LEASE,
             )?)
         }),
-        (&Method::POST, ["renew"]) => leases(cx, request.json()?, |scope, l| {
+        (&Method::POST, ["renew"]) => leases(cx, request.json()?, worker, |scope, l| {
             Ok(request::renew(
                 &*scope.db,
                 l.id,
@@ -55,7 +65,7 @@ pub fn route(cx: &Context<'_>, request: &Request, path: &[&str]) -> Answer {
                 cx.now + LEASE,
             )?)
         }),
-        (&Method::POST, ["results"]) => results(cx, request.json()?),
+        (&Method::POST, ["results"]) => results(cx, request.json()?, worker),
         (_, ["register" | "profiles" | "claim" | "begin" | "renew" | "results"]) => {
             Err(Problem::method_not_allowed())
         }
@@ -76,14 +86,22 @@ fn register(cx: &Context<'_>, input: &Register) -> Answer {
     ))
 }
 
-/// All active profiles. Whether anything changed is known from the control database alone.
-fn profiles(cx: &Context<'_>, request: &Request) -> Answer {
+/// Whether a lease was given to this worker. A lease without a mark is from before leases had one.
+fn is_own(lease: &Lease, worker: &WorkerIdentity) -> bool {
+    match lease.lease_token.split_once('.') {
+        Some((mark, _)) => mark == worker.mark(),
+        None => worker.id == LOCAL,
+    }
+}
+
+/// The active profiles that this worker is for. Whether anything changed is known from the control database alone.
+fn profiles(cx: &Context<'_>, request: &Request, worker: &WorkerIdentity) -> Answer {
     let control = cx.control()?;
     let homes = work::due(&*control, "profiles", i64::MAX, i64::MAX)?;
-    let state: String = homes
-        .iter()
-        .map(|h| format!("{}@{};", h.tenant_id, h.marked_at))
-        .collect();
+    let mut state = format!("{}/{};", worker.id, worker.unassigned);
+    for home in &homes {
+        state.push_str(&format!("{}@{};", home.tenant_id, home.marked_at));
+    }
     let etag = format!("\"{}\"", &crate::auth::token_hash("profiles", &state)[..32]);
     if request.header(header::IF_NONE_MATCH) == Some(etag.as_str()) {
         let mut response = Response::no_content().with(header::ETAG, &etag);
@@ -92,12 +110,20 @@ fn profiles(cx: &Context<'_>, request: &Request) -> Answer {
     }
     let mut profiles = Vec::new();
     for home in homes {
-        let scope = access::public(cx, &home.tenant_id)?;
-        for p in profile::list(&*scope.db)?.into_iter().filter(|p| p.active) {
+        let scope = match access::public(cx, &home.tenant_id) {
+            Ok(scope) => scope,
+            // It has gone meanwhile.
+            Err(problem) if matches!(problem.status, 404 | 503) => continue,
+            Err(problem) => return Err(problem),
+        };
+        let brand = setting::brand(&*scope.db)?;
+        let mine = |p: &profile::Profile| p.active && p.is_for(&worker.id, worker.unassigned);
+        for p in profile::list(&*scope.db)?.into_iter().filter(mine) {
             // A password that was sealed with another key cannot be used: the profile is left out, and its requests wait.
-            let Some(settings) = opened(&cx.config.secret_key, &scope.tenant.id, &p) else {
+            let Some(mut settings) = opened(&cx.config.secret_key, &scope.tenant.id, &p) else {
                 continue;
             };
+            settings.from = claim::signed(&settings.from, &brand);
             let kind = ProfileKind::Smtp(settings);
             profiles.push(Profile {
                 subaccount: scope.tenant.id.clone(),
@@ -113,7 +139,10 @@ fn profiles(cx: &Context<'_>, request: &Request) -> Answer {
 
 /// Leases due requests, tenant after tenant, the longest waiting first. Each gets at most its share. A tenant that fails
 /// hurts no other.
-fn claim(cx: &Context<'_>, input: &Claim) -> Answer {
+fn claim(cx: &Context<'_>, input: &Claim, worker: &WorkerIdentity) -> Answer {
+    if worker.draining {
+        return Ok(Response::json(200, &Claimed::default()));
+    }
     let control = cx.control()?;
     let due = work::due(&*control, "claim", cx.now, TENANTS)?;
     let mut room = input.max.min(ITEMS as u32);
@@ -124,7 +153,7 @@ fn claim(cx: &Context<'_>, input: &Claim) -> Answer {
         }
         let busy = input.busy.iter().filter(|k| k.subaccount == due.tenant_id);
         let busy: Vec<i64> = busy.map(|k| k.profile_id).collect();
-        match claim_in(cx, due, room.div_ceil(left), &busy) {
+        match claim_in(cx, due, room.div_ceil(left), &busy, worker) {
             Ok(taken) => {
                 room -= taken.len() as u32;
                 claimed.requests.extend(taken);
@@ -143,6 +172,7 @@ fn claim_in(
     due: &work::Due,
     max: u32,
     busy: &[i64],
+    worker: &WorkerIdentity,
 ) -> Result<Vec<Task>, Problem> {
     let scope = access::public(cx, &due.tenant_id)?;
     let lease_until = cx.now + LEASE;
@@ -154,19 +184,25 @@ fn claim_in(
         &*scope.db,
         &claim::Claim {
             subaccount: &scope.tenant.id,
-            base_url: &scope.base_url(),
+            base_url: &scope.base_url()?,
+            brand: &setting::brand(&*scope.db)?,
             sign: &|lead_id| sealer.sign_lead(&scope.tenant.id, lead_id),
-            token: &random_text(18),
+            token: &format!("{}.{}", worker.mark(), random_text(18)),
             now: cx.now,
             lease_until,
             max,
             busy,
+            worker: &worker.id,
+            unassigned: worker.unassigned,
         },
     )?;
     if taken.refused {
         mark("timeline", cx.now)?;
     }
-    work::postpone(&*scope.control, due, "claim", taken.next, cx.now)?;
+    // What is another worker's stays due: put off, it would be missed by a worker that asks at the wrong moments.
+    if !taken.foreign {
+        work::postpone(&*scope.control, due, "claim", taken.next, cx.now)?;
+    }
     Ok(taken.tasks)
 }
 
@@ -226,13 +262,18 @@ fn too_many(count: usize) -> Result<(), Problem> {
 fn leases(
     cx: &Context<'_>,
     input: Leases,
+    worker: &WorkerIdentity,
     step: impl Fn(&Scope<'_>, &Lease) -> Result<bool, Problem>,
 ) -> Answer {
     too_many(input.requests.len())?;
     let mut scopes = Scopes::new(cx);
     let mut verdicts = Verdicts::default();
     for lease in &input.requests {
-        let given = match scopes.get(&lease.subaccount)? {
+        let scope = match is_own(lease, worker) {
+            true => scopes.get(&lease.subaccount)?,
+            false => None,
+        };
+        let given = match scope {
             None => verdict(lease, false, None, Some("not_found")),
             Some(scope) => {
                 let accepted = step(scope, lease)?;
@@ -258,10 +299,11 @@ fn why_not(scope: &Scope<'_>, lease: &Lease) -> Result<&'static str, Problem> {
 }
 
 /// Takes reports: those of one sub-account in one transaction.
-fn results(cx: &Context<'_>, input: Results) -> Answer {
+fn results(cx: &Context<'_>, input: Results, worker: &WorkerIdentity) -> Answer {
     too_many(input.results.len())?;
     let mut by_tenant: BTreeMap<&str, Vec<(usize, &Report)>> = BTreeMap::new();
-    for (i, report) in input.results.iter().enumerate() {
+    let own = |(_, report): &(usize, &Report)| is_own(&report.lease, worker);
+    for (i, report) in input.results.iter().enumerate().filter(own) {
         by_tenant
             .entry(&report.lease.subaccount)
             .or_default()

@@ -1,31 +1,35 @@
 //! A master and a slave on databases in a folder, without any host.
+#![allow(dead_code)] // Every test uses a part of it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use http::{HeaderMap, HeaderValue, Method};
-use stages::allocate::Placement;
+use stages::allocate::{self, Answer, Call, Order};
 use stages::run::{Stage, Tick, run};
-use store::{Db, Open, subaccount};
-use store_native::Sqlite;
+use store::{Db, Open, Place};
 use tempfile::TempDir;
-use web::slave::upload::Upload;
-use web::slave::{self, access};
+use web::assertion::Said;
+use web::master::node::{Introspect, Introspected};
+use web::slave::access::Caller;
+use web::slave::upload::{Upload, is_upload};
+use web::slave::{self, access, custom_domain, site};
 use web::{Body, Config, Context, Request, Response, master};
+use worker_api::{OutboxClaimed, OutboxMail, OutboxReport, OutboxResults, Outcome};
 
-/// Each label is a file.
+/// Each place is a file, or a database of a server.
 struct Files<'a>(&'a Path);
 
 impl Open for Files<'_> {
-    fn open(&self, label: &str) -> store::Result<Box<dyn Db>> {
-        Ok(Box::new(Sqlite::open(&self.0.join(format!("{label}.db")))?))
+    fn open(&self, place: &Place) -> store::Result<Box<dyn Db>> {
+        testkit::open_in(self.0, place)
     }
 }
 
 /// One installation that nobody has signed up to yet.
 pub struct Site {
     folder: TempDir,
-    config: Config,
+    pub config: Config,
     clock: AtomicI64,
     master_migrated: AtomicBool,
     slave_migrated: AtomicBool,
@@ -34,7 +38,8 @@ pub struct Site {
 /// Somebody with a session.
 pub struct Person<'a> {
     site: &'a Site,
-    cookie: String,
+    /// `name=value`.
+    pub cookie: String,
 }
 
 /// The page as text.
@@ -71,7 +76,7 @@ impl Site {
             worker_token: "of the workers".into(),
             secret_key: "seals".into(),
             slots: 4,
-            demo: None,
+            ..Config::default()
         };
         Site {
             folder: TempDir::new().expect("a folder"),
@@ -82,12 +87,65 @@ impl Site {
         }
     }
 
+    /// One that the operator set up in another way.
+    pub fn with(change: impl FnOnce(&mut Config)) -> Site {
+        let mut site = Site::new();
+        change(&mut site.config);
+        site
+    }
+
+    /// Time passes.
+    pub fn later(&self, ms: i64) {
+        self.clock.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// The master's database.
+    pub fn master(&self) -> Box<dyn Db> {
+        testkit::open_in(self.folder.path(), &Place::Master).expect("the master")
+    }
+
+    /// Takes the mails that wait, as a worker does: (to, subject, text).
+    pub fn mails(&self) -> Vec<(String, String, String)> {
+        let secret = format!("Bearer {}", self.config.node_secret);
+        let headers = [("authorization", secret.as_str())];
+        let ask = br#"{"max": 100}"#.to_vec();
+        let claimed = self.send(Method::POST, "/node/v1/outbox/claim", &headers, ask);
+        let claimed: OutboxClaimed = serde_json::from_str(&text(&claimed)).expect("JSON");
+        let sent = |mail: &OutboxMail| OutboxReport {
+            id: mail.id.clone(),
+            lease_token: mail.lease_token.clone(),
+            outcome: Outcome::Performed {
+                detail: String::new(),
+            },
+        };
+        let results = claimed.mails.iter().map(sent).collect();
+        let report = serde_json::to_vec(&OutboxResults { results }).expect("JSON");
+        let taken = self.send(Method::POST, "/node/v1/outbox/results", &headers, report);
+        assert_eq!(taken.status, 200, "{}", text(&taken));
+        let parts = |m: OutboxMail| (m.message.to, m.message.subject, m.message.text);
+        claimed.mails.into_iter().map(parts).collect()
+    }
+
+    /// The secret part of the link in the one mail that waits for somebody.
+    pub fn link_to(&self, email: &str) -> String {
+        let mails = self.mails();
+        let mut links = mails
+            .iter()
+            .filter(|(to, _, _)| to == email)
+            .filter_map(|(_, _, text)| text.split("?token=").nth(1));
+        let link = links
+            .next()
+            .unwrap_or_else(|| panic!("no link in {mails:?}"));
+        assert_eq!(links.next(), None, "one link");
+        link.split('\n').next().expect("a line").to_owned()
+    }
+
     /// A second passes whenever somebody looks.
-    fn now(&self) -> i64 {
+    pub fn now(&self) -> i64 {
         self.clock.fetch_add(1000, Ordering::Relaxed)
     }
 
-    fn send(
+    pub fn send(
         &self,
         method: Method,
         target: &str,
@@ -106,28 +164,118 @@ impl Site {
             headers: map,
             body,
         };
+        self.respond(request)
+    }
+
+    /// What the routes of `spin.toml` and the components do with a request.
+    pub fn respond(&self, mut request: Request) -> Response {
         let stores = Files(self.folder.path());
         let context = |migrated| Context {
             stores: &stores,
             config: &self.config,
             now: self.now(),
+            own: None,
             migrated,
         };
-        let (cx, slave) = (
+        let (master, mut slave) = (
             context(&self.master_migrated),
             context(&self.slave_migrated),
         );
-        if path.starts_with("/s/") || path.starts_with("/node/v1/subaccounts") {
-            let db = cx.master().expect("the master");
-            let who = master::identity(&cx, &*db, &request).expect("an answer");
-            slave::handle(&slave, &request, who.as_ref())
-        } else {
-            master::handle(&cx, &request)
+        let own_path = ["/s/", "/worker/", "/node/v1/s", "/node/v1/d"];
+        let to_slave = own_path.iter().any(|p| request.path.starts_with(p));
+        let passed_on = site::forwarded(&self.config, &request.headers).is_some();
+        if !to_slave && !passed_on {
+            return master::handle(&master, &request);
         }
+        slave.own = site::enter(&slave, &mut request).expect("the control database");
+        if !to_slave && slave.own.is_none() {
+            return master::handle(&master, &request);
+        }
+        if web::front::path(&slave, &request).is_some() {
+            let onwards = web::front::pass_on(&slave, &request).expect("a request");
+            return master::handle(&master, &onwards);
+        }
+        let said = match access::caller(&slave, &request).expect("the control database") {
+            Caller::Nobody => None,
+            Caller::Known(said) => Some(said),
+            Caller::Ask(question) => {
+                let answer = self.introspect(&master, &question);
+                access::remember(&slave, &question, &answer).expect("an answer of the master")
+            }
+        };
+        let who = match said {
+            Some(Said::Worker { worker }) => {
+                return slave::handle_worker(&slave, &request, &worker);
+            }
+            Some(Said::Identity { identity }) => Some(identity),
+            _ => None,
+        };
+        if is_upload(&request) {
+            return match slave::upload::admit(&slave, &request, who.as_ref()) {
+                Ok(_) => Response::no_content(),
+                Err(problem) => slave::upload::refused(&slave, &request, who.as_ref(), problem),
+            };
+        }
+        if custom_domain::asked(&request).is_some() {
+            // Without a resolver: only who may ask it.
+            return match custom_domain::admit(&slave, &request, who.as_ref()) {
+                Ok(_) => Response::no_content(),
+                Err(problem) => slave::upload::refused(&slave, &request, who.as_ref(), problem),
+            };
+        }
+        slave::handle(&slave, &request, who.as_ref())
+    }
+
+    fn introspect(&self, master: &Context<'_>, question: &Introspect) -> Introspected {
+        let bearer = format!("Bearer {}", self.config.node_secret);
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", bearer.parse().expect("a value"));
+        let request = Request {
+            method: Method::POST,
+            path: "/node/v1/introspect".to_owned(),
+            query: String::new(),
+            headers,
+            body: serde_json::to_vec(question).expect("JSON"),
+        };
+        let answer = master::handle(master, &request);
+        serde_json::from_str(&text(&answer)).expect("an answer")
+    }
+
+    /// A database of this installation, for what no call does.
+    pub fn database(&self, place: &Place) -> Box<dyn Db> {
+        Files(self.folder.path()).open(place).expect("a file")
     }
 
     pub fn get(&self, target: &str) -> Response {
         self.send(Method::GET, target, &[], Vec::new())
+    }
+
+    /// One tick of the stage that finds homes for sub-accounts.
+    pub fn allocate(&self) {
+        let ask = |calls: &[Call]| calls.iter().map(|call| self.ask(call)).collect();
+        let clock = || self.now();
+        let tick = allocate::Tick {
+            stores: &Files(self.folder.path()),
+            clock: &clock,
+            token: "tick".into(),
+            local: true,
+            ask: &ask,
+        };
+        allocate::run(&tick).expect("a tick");
+    }
+
+    fn ask(&self, call: &Call) -> Answer {
+        let own = format!("/node/v1/subaccounts/{}", call.subaccount_id);
+        let (method, target, body) = match &call.order {
+            Order::Put(placement) => (Method::PUT, own, serde_json::to_vec(placement)),
+            Order::Release(n) => (Method::DELETE, format!("{own}?revision={n}"), Ok(vec![])),
+            Order::Status => (Method::GET, "/node/v1/status".to_owned(), Ok(vec![])),
+        };
+        let secret = format!("Bearer {}", self.config.node_secret);
+        let headers = [("authorization", secret.as_str())];
+        let answer = self.send(method, &target, &headers, body.expect("JSON"));
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+        Answer::Done(serde_json::from_str(&text(&answer)).expect("a good answer"))
     }
 
     pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
@@ -181,27 +329,10 @@ impl Person<'_> {
     pub fn sub_account(&self, name: &str) -> String {
         let asked = self.post("/subaccounts", &[("name", name)]);
         assert_eq!(location(&asked), "/subaccounts");
-        let db = Files(self.site.folder.path())
-            .open("master")
-            .expect("a file");
-        let now = self.site.now();
-        let due = subaccount::claim_due(&*db, "token", now + 1000, now, 1).expect("one");
-        let due = due.into_iter().next().expect("one that is due");
-        let placement = Placement {
-            account_id: due.account_id,
-            name: due.name,
-        };
-        let path = format!("/node/v1/subaccounts/{}", due.id);
-        let secret = format!("Bearer {}", self.site.config.node_secret);
-        let body = serde_json::to_vec(&placement).expect("JSON");
-        let placed = self
-            .site
-            .send(Method::PUT, &path, &[("authorization", &secret)], body);
-        assert_eq!(placed.status, 200, "{}", text(&placed));
-        let base = format!("/s/{}", due.id);
-        let url = format!("{}{base}", self.site.config.public_url);
-        subaccount::activate(&*db, &due.id, "token", &url, now).expect("active");
-        base
+        self.site.allocate();
+        let page = text(&self.get("/subaccounts"));
+        let link = page.split("/s/").nth(1).expect("an active one");
+        format!("/s/{}", &link[..36])
     }
 
     /// Uploads a file and waits until it is merged.
@@ -211,6 +342,7 @@ impl Person<'_> {
             stores: &stores,
             config: &self.site.config,
             now: self.site.now(),
+            own: None,
             migrated: &self.site.slave_migrated,
         };
         let scope = access::public(&cx, &base[3..]).expect("a tenant");

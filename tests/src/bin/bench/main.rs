@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod logins;
+mod tenants;
 mod wrk;
 
 use std::io::{BufRead, BufReader};
@@ -22,21 +24,45 @@ const MAILS: usize = 3_000;
 const RUNS: usize = 3;
 const SECONDS: u32 = 5;
 
+/// What can be asked for by name; without a name, all of it.
+const SECTIONS: [(&str, fn()); 4] = [
+    ("start", second_start),
+    ("load", load_and_mails),
+    ("tenants", tenants::measure),
+    ("logins", logins::measure),
+];
+
 fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let names = SECTIONS.map(|(name, _)| name);
+    if let Some(unknown) = wanted.iter().find(|w| !names.contains(&w.as_str())) {
+        eprintln!(
+            "There is no section {unknown}; there are {}.",
+            names.join(", ")
+        );
+        std::process::exit(2);
+    }
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     println!("{cores} cores; medians of {RUNS} runs; wrk with 64 connections for {SECONDS} s");
-    println!("{:<52} {:>12} {:>12}  target", "", "sluice", "native floor");
+    println!("{:<62} {:>12} {:>12}  target", "", "sluice", "native floor");
+    for (name, measure) in SECTIONS {
+        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+            measure();
+        }
+    }
+}
 
+/// Uploads, requests, mails, and the memory they take.
+fn load_and_mails() {
     let (scratch, file) = (TempDir::new().expect("a folder"), people("bench", ROWS));
-    second_start(&scratch);
-
     let sluice = Sluice::start();
     let agency = Agency::sign_up(&sluice);
     let sub = agency.subaccount("Idle");
     eventually("an idle minute's start", Duration::from_secs(60), || {
         (!sluice.workers().is_empty()).then_some(())
     });
-    std::thread::sleep(Duration::from_secs(5));
+    // What signing up took is given back by and by.
+    std::thread::sleep(Duration::from_secs(45));
     line(
         "memory of host + worker, idle (MB)",
         memory_mb(&sluice),
@@ -123,7 +149,7 @@ fn main() {
 
 fn line(what: &str, ours: f64, floor: Option<f64>, target: &str) {
     let floor = floor.map_or_else(String::new, number);
-    println!("{what:<52} {:>12} {floor:>12}  {target}", number(ours));
+    println!("{what:<62} {:>12} {floor:>12}  {target}", number(ours));
 }
 
 fn number(n: f64) -> String {
@@ -202,7 +228,8 @@ fn insert_seconds(scratch: &TempDir, file: &str) -> f64 {
 }
 
 /// From the command of the README to the first page, when everything was built and started before.
-fn second_start(scratch: &TempDir) {
+fn second_start() {
+    let scratch = TempDir::new().expect("a folder");
     let seconds = (0..=RUNS).map(|_| {
         let (port, start) = (free_port(), Instant::now());
         let mut child = Command::new(root().join("scripts/up"))

@@ -14,7 +14,9 @@ use crate::slave::Scope;
 pub fn unsubscribe_url(scope: &Scope<'_>, lead_id: i64) -> String {
     let sealer = Sealer::new(&scope.cx.config.secret_key);
     let secret = sealer.sign_lead(&scope.tenant.id, lead_id);
-    format!("{}/u/{secret}", scope.base_url())
+    // For a look at a mail only: a path is as good where the address cannot be found out.
+    let base = scope.base_url().unwrap_or_else(|_| scope.base());
+    format!("{base}/u/{secret}")
 }
 
 /// A profile's `From`.
@@ -36,12 +38,12 @@ pub fn write(
     (lead_id, lead): (i64, &Fields),
     profile: Option<&Profile>,
 ) -> Result<(String, String), TemplateError> {
+    let brand = store::setting::brand(&*scope.db).unwrap_or_default();
+    let sender = profile.map(|p| stages::claim::sender_name(p, &brand));
     let extra = BTreeMap::from([
         ("unsubscribe_url", unsubscribe_url(scope, lead_id)),
-        (
-            "sender_name",
-            profile.map(stages::claim::sender_name).unwrap_or_default(),
-        ),
+        ("sender_name", sender.unwrap_or_default()),
+        ("postal_address", brand.postal_address.unwrap_or_default()),
     ]);
     let subject = template::render(&content.subject, lead, &extra, SUBJECT_MAX)?;
     let body = template::render(&content.body, lead, &extra, TEMPLATE_MAX)?;

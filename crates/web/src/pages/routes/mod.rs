@@ -2,26 +2,34 @@
 //! fills the view.
 
 mod api_key;
+mod audit;
+mod confirmation;
 mod dashboard;
 mod import;
+mod invite;
 mod lead;
 mod letter;
 mod names;
+mod password;
 mod profile;
 mod request;
 mod rule;
 mod session;
+mod settings;
 mod subaccount;
+mod team;
 mod timeline;
+mod you;
 
+use domain::identity::{Action, Identity};
 use http::{HeaderName, Method};
 use store::Db;
-use store::session::Identity;
 
 use super::unsubscribe::{Unsubscribe, Unsubscribed};
-use super::{Page, Pager};
+use super::{Look, Page, Pager};
 use crate::context::Context;
 use crate::http::{Answer, Problem, Request, Response};
+use crate::master::Caller;
 use crate::slave::{Scope, access};
 
 const HX_REQUEST: &str = "hx-request";
@@ -40,35 +48,143 @@ fn method(request: &Request) -> Method {
 /// # Errors
 /// 404 for an unknown one, 405 for another method.
 pub fn master(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
-    let who = crate::master::identity(cx, db, request)?;
+    let caller = Caller::of(cx, db, request)?;
     let path = request.segments();
     match (&method(request), &path[..]) {
-        (&Method::GET, [""] | ["login" | "signup"]) if who.is_some() => {
-            return Ok(Response::see_other("/subaccounts"));
+        (&Method::GET, [""] | ["login" | "signup"]) if caller.is_some() => {
+            return Ok(Response::see_other(&home(cx)));
         }
         (&Method::GET, [""]) => return Ok(Response::see_other("/login")),
         (&Method::GET, ["login"]) => return Ok(session::log_in_form(cx, request)),
         (&Method::POST, ["login"]) => return session::log_in(cx, db, request),
+        (&Method::POST, ["login", "code"]) => return session::code(cx, db, request),
+        (&Method::GET, ["login", "code"]) => return Ok(Response::see_other("/login")),
         (&Method::GET, ["signup"]) => return Ok(session::sign_up_form(cx)),
         (&Method::POST, ["signup"]) => return session::sign_up(cx, db, request),
-        (&Method::POST, ["logout"]) => return session::log_out(db, request),
-        (_, [""] | ["login" | "signup" | "logout"]) => return Err(Problem::method_not_allowed()),
-        (_, ["subaccounts" | "api-keys", ..]) => {}
+        (&Method::POST, ["logout"]) => return session::log_out(cx, db, request),
+        (&Method::GET, ["forgot"]) => return Ok(password::forgot_form(cx)),
+        (&Method::POST, ["forgot"]) => return password::forgot(cx, db, request),
+        (&Method::GET, ["reset"]) => return Ok(password::reset_form(cx, request)),
+        (&Method::POST, ["reset"]) => return password::reset(cx, db, request),
+        (&Method::GET, ["confirm"]) => {
+            return Ok(confirmation::form(cx, caller.as_ref(), request));
+        }
+        (&Method::POST, ["confirm"]) => return confirmation::confirm(cx, db, request),
+        (&Method::GET, ["invite"]) => return Ok(invite::form(cx, db, request)),
+        (&Method::POST, ["invite"]) => return invite::accept(cx, db, request),
+        (
+            _,
+            [""]
+            | ["login" | "signup" | "logout" | "forgot" | "reset" | "confirm" | "invite"]
+            | ["login", "code"],
+        ) => return Err(Problem::method_not_allowed()),
+        (
+            _,
+            ["confirm", "mail"]
+            | [
+                "subaccounts" | "team" | "api-keys" | "audit-log" | "profile",
+                ..,
+            ],
+        ) => {}
         _ => return Err(Problem::not_found()),
     }
-    let Some(who) = who else {
+    let Some(caller) = caller else {
         return Ok(sign_in(cx, request));
     };
+    let caller = &caller;
     match (&method(request), &path[..]) {
-        (&Method::GET, ["subaccounts"]) => subaccount::list(cx, db, &who),
-        (&Method::POST, ["subaccounts"]) => subaccount::create(cx, db, &who, request),
-        (&Method::GET, ["api-keys"]) => api_key::list(cx, db, &who),
-        (&Method::POST, ["api-keys"]) => api_key::create(cx, db, &who, request),
-        (&Method::POST, ["api-keys", id, "revocation"]) => api_key::revoke(cx, db, &who, id),
-        (_, ["subaccounts"] | ["api-keys"] | ["api-keys", _, "revocation"]) => {
+        (&Method::POST, ["confirm", "mail"]) => confirmation::resend(cx, db, caller),
+        (_, ["confirm", ..]) => Err(Problem::method_not_allowed()),
+        (&Method::GET, _) if caller.unconfirmed => Ok(Response::see_other("/confirm")),
+        (_, _) if caller.unconfirmed => Err(crate::master::confirmation::first()),
+        (_, ["profile", rest @ ..]) => profile(cx, db, caller, request, rest),
+        (_, ["team", rest @ ..]) => team_pages(cx, db, caller, request, rest),
+        (&Method::GET, ["audit-log"]) => audit::list(cx, db, caller, request),
+        (&Method::GET, ["subaccounts"]) => subaccount::list(cx, db, caller),
+        (&Method::POST, ["subaccounts"]) => subaccount::create(cx, db, caller, request),
+        (&Method::GET, ["api-keys"]) => api_key::list(cx, db, caller),
+        (&Method::POST, ["api-keys"]) => api_key::create(cx, db, caller, request),
+        (&Method::POST, ["api-keys", id, "revocation"]) => api_key::revoke(cx, db, caller, id),
+        (_, ["subaccounts" | "api-keys" | "audit-log"] | ["api-keys", _, "revocation"]) => {
             Err(Problem::method_not_allowed())
         }
         _ => Err(Problem::not_found()),
+    }
+}
+
+/// Somebody's own account.
+fn profile(
+    cx: &Context<'_>,
+    db: &dyn Db,
+    caller: &Caller,
+    request: &Request,
+    path: &[&str],
+) -> Answer {
+    match (&method(request), path) {
+        (&Method::GET, []) => you::show(cx, db, caller, request),
+        (&Method::POST, ["password"]) => you::password(cx, db, caller, request),
+        (&Method::POST, ["email"]) => you::email(cx, db, caller, request),
+        (&Method::GET, ["second-factor"]) => you::setup(cx, db, caller),
+        (&Method::POST, ["second-factor"]) => you::begin(cx, db, caller, request),
+        (&Method::POST, ["second-factor", "confirmation"]) => you::enable(cx, db, caller, request),
+        (&Method::POST, ["second-factor", "removal"]) => you::disable(cx, db, caller, request),
+        (&Method::POST, ["second-factor", "recovery-codes"]) => {
+            you::renew_codes(cx, db, caller, request)
+        }
+        (&Method::POST, ["sessions", "end"]) => you::end_sessions(cx, db, caller),
+        (&Method::POST, ["sessions", id, "end"]) => you::end_session(cx, db, caller, id),
+        // A form that was refused leaves its address in the browser: asking for that again leads back.
+        (
+            &Method::GET,
+            ["password" | "email"]
+            | [
+                "second-factor",
+                "confirmation" | "removal" | "recovery-codes",
+            ],
+        ) => Ok(Response::see_other("/profile")),
+        (_, [] | ["password" | "email" | "second-factor"] | ["second-factor", _])
+        | (_, ["sessions", "end"] | ["sessions", _, "end"]) => Err(Problem::method_not_allowed()),
+        _ => Err(Problem::not_found()),
+    }
+}
+
+/// The people of an account.
+fn team_pages(
+    cx: &Context<'_>,
+    db: &dyn Db,
+    caller: &Caller,
+    request: &Request,
+    path: &[&str],
+) -> Answer {
+    match (&method(request), path) {
+        (&Method::GET, []) => team::list(cx, db, caller, request),
+        (&Method::POST, ["invites"]) => team::invite(cx, db, caller, request),
+        (&Method::GET, ["invites"]) => Ok(Response::see_other("/team")),
+        (&Method::POST, ["invites", id, "mail"]) => team::resend(cx, db, caller, id),
+        (&Method::POST, ["invites", id, "revocation"]) => team::revoke(cx, db, caller, id),
+        (&Method::GET, [id]) => team::show(cx, db, caller, request, id),
+        (&Method::POST, [id, "role"]) => team::role(cx, db, caller, request, id),
+        (&Method::POST, [id, "grants"]) => team::grant(cx, db, caller, request, id),
+        (&Method::POST, [id, "grants", place, "removal"]) => {
+            team::end_grant(cx, db, caller, id, place)
+        }
+        (&Method::POST, [id, "removal"]) => team::remove(cx, db, caller, id),
+        (&Method::GET, [id, "role" | "grants" | "removal"]) => {
+            Ok(Response::see_other(&format!("/team/{id}")))
+        }
+        (_, [] | [_] | ["invites", _, "mail" | "revocation"])
+        | (_, [_, "role" | "grants" | "removal"] | [_, "grants", _, "removal"]) => {
+            Err(Problem::method_not_allowed())
+        }
+        _ => Err(Problem::not_found()),
+    }
+}
+
+/// An answer that says when to try again.
+fn retry_after(response: Response, seconds: Option<u32>) -> Response {
+    match seconds {
+        Some(seconds) => response.with(http::header::RETRY_AFTER, &seconds.to_string()),
+        None => response,
     }
 }
 
@@ -99,6 +215,20 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (&Method::GET, ["requests", id]) => request::show(scope, page, id),
         (&Method::POST, ["requests", id, "cancellation"]) => request::cancel(scope, id),
         (&Method::GET, ["timeline"]) => timeline::show(scope, page, request),
+        (&Method::GET, ["settings"]) => settings::show(scope, page),
+        (&Method::POST, ["settings", "brand"]) => settings::save_brand(scope, page, request),
+        (&Method::POST, ["settings", "logo"]) => settings::save_logo(scope, page, request),
+        (&Method::POST, ["settings", "logo", "removal"]) => settings::remove_logo(scope, page),
+        (&Method::POST, ["settings", "domains"]) => settings::add_domain(scope, page, request),
+        (&Method::POST, ["settings", "domains", name, "removal"]) => {
+            settings::remove_domain(scope, page, name)
+        }
+        (_, ["settings"] | ["settings", "brand" | "logo" | "domains"])
+        | (
+            _,
+            ["settings", "logo", "removal"]
+            | ["settings", "domains", _, "removal" | "verification"],
+        ) => Err(Problem::method_not_allowed()),
         (_, [] | [""])
         | (_, ["leads" | "imports" | "profiles" | "rules" | "requests" | "timeline"])
         | (_, ["leads" | "imports" | "rules" | "requests", _] | ["profiles", "new"])
@@ -146,13 +276,19 @@ pub fn sign_in(cx: &Context<'_>, request: &Request) -> Response {
         // A part of a page would be filled with the log-in; the whole page is asked for again instead.
         return Response::no_content().with(HX_REFRESH, "true");
     }
-    let master = master_url(cx);
+    // On a host of its own the log-in is there too.
+    let (master, path) = match (&cx.own, cx.tenant_name()) {
+        (None, _) => (master_url(cx), request.path.as_str()),
+        (Some(_), Some(_)) => ("", request.path.splitn(4, '/').nth(3).unwrap_or_default()),
+        (Some(_), None) => ("", request.path.as_str()),
+    };
     if method(request) != Method::GET || !master.is_empty() {
         return Response::see_other(&format!("{master}/login"));
     }
+    let path = format!("/{}", path.trim_start_matches('/'));
     let next = match request.query.as_str() {
-        "" => request.path.clone(),
-        query => format!("{}?{query}", request.path),
+        "" => path,
+        query => format!("{path}?{query}"),
     };
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     Response::see_other(&format!(
@@ -161,41 +297,76 @@ pub fn sign_in(cx: &Context<'_>, request: &Request) -> Response {
     ))
 }
 
+/// Where people go who are signed in.
+pub fn home(cx: &Context<'_>) -> String {
+    match &cx.own {
+        None => "/subaccounts".to_owned(),
+        Some(own) if own.subaccount.is_some() => "/".to_owned(),
+        Some(_) => format!("{}/subaccounts", cx.config.public_url),
+    }
+}
+
+/// The frame of the pages before one is signed in: in the brand of the host that the person came by.
+pub fn front(cx: &Context<'_>) -> Page {
+    Page {
+        look: cx.own.as_ref().and_then(|own| own.look.clone()),
+        master_url: match &cx.own {
+            Some(_) => cx.config.public_url.clone(),
+            None => String::new(),
+        },
+        ..Page::front(cx.now)
+    }
+}
+
 /// The frame for a problem on the master.
 pub fn master_frame(cx: &Context<'_>, request: &Request) -> Page {
     let who = cx.master().ok();
     let who = who.and_then(|db| crate::master::identity(cx, &*db, request).ok().flatten());
-    who.map_or_else(
-        || Page::front(cx.now),
-        |who| Page::master(who.email, cx.now),
-    )
+    who.map_or_else(|| front(cx), |who| Page::master(&who, cx.now))
 }
 
 fn tenant_frame(scope: &Scope<'_>, who: &Identity) -> Page {
     let cx = scope.cx;
-    Page::tenant(
-        scope.base(),
-        master_url(cx),
-        &scope.tenant.name,
-        &who.email,
-        cx.now,
-    )
+    Page {
+        look: look(scope),
+        manages: who.may_in(&scope.tenant.id, Action::Manage),
+        ..Page::tenant(
+            scope.base(),
+            master_url(cx),
+            &scope.tenant.name,
+            &who.email,
+            cx.now,
+        )
+    }
+}
+
+/// The sub-account's brand; ours where it cannot be read, for a page that only tells of a problem must not fail.
+fn look(scope: &Scope<'_>) -> Option<Look> {
+    let look = store::setting::look(&*scope.db).unwrap_or_default();
+    let own_name = scope.cx.tenant_name().is_some();
+    Look::of(&look, &scope.base(), &scope.tenant.name, own_name)
 }
 
 /// The frame for a problem under a sub-account's path: its own for those who may work in it.
 pub fn slave_frame(cx: &Context<'_>, path: &[&str], who: Option<&Identity>) -> Page {
     let id = path.get(1).copied().unwrap_or_default();
     if path.get(2) == Some(&"u") {
-        return Page::neutral(format!("/s/{id}"), "", cx.now);
+        return Page::neutral(cx.base(id), "", cx.now);
     }
-    let page = match who.map(|who| (who, access::scope(cx, id, who))) {
+    let page = match who.map(|who| (who, access::scope(cx, id, who, Action::Read))) {
         Some((who, Ok(scope))) => return tenant_frame(&scope, who),
-        Some((who, Err(_))) if master_url(cx).is_empty() => Page::master(&who.email, cx.now),
+        Some((who, Err(_))) if cx.own.is_none() && master_url(cx).is_empty() => {
+            Page::master(who, cx.now)
+        }
         _ => Page::front(cx.now),
     };
     Page {
-        asset_base: format!("/s/{id}"),
+        asset_base: cx.base(id),
         master_url: master_url(cx).to_owned(),
+        // On a host name of its own nothing tells whose product this is.
+        look: cx
+            .tenant_name()
+            .and_then(|_| look(&access::public(cx, id).ok()?)),
         ..page
     }
 }

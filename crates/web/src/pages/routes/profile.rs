@@ -126,11 +126,16 @@ fn read(form: &Form) -> Result<api::NewProfile, Problem> {
             daily_max: number("quotas.daily_max", "daily_max")?,
             interval_ms: interval.transpose().map_err(too_long)?,
         },
+        worker: None,
     })
 }
 
 pub fn switch(scope: &Scope<'_>, request: &Request, id: &str) -> Answer {
     let active = active(request)?;
-    api::change(scope, id, &Change { active })?;
+    let change = Change {
+        active: Some(active),
+        worker: None,
+    };
+    api::change(scope, id, &change)?;
     Ok(Response::see_other(&format!("{}/profiles", scope.base())))
 }

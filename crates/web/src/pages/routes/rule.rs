@@ -101,7 +101,8 @@ fn variables(scope: &Scope<'_>) -> Result<Vec<Variable>, Problem> {
     for name in EXTRA {
         let what = match name {
             "unsubscribe_url" => "the link that unsubscribes",
-            "sender_name" => "the name in the profile's From",
+            "sender_name" => "the name in the profile's From, or the brand's",
+            "postal_address" => "the brand's postal address",
             _ => "",
         };
         variables.push(variable(name, Some(what)));

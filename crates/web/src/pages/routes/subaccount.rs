@@ -1,11 +1,11 @@
 //! The sub-accounts of an account.
 
-use store::session::Identity;
+use domain::identity::Action;
 use store::{Db, subaccount};
 
 use crate::context::Context;
 use crate::http::{Answer, Problem, Request, Response};
-use crate::master::subaccount as api;
+use crate::master::{Caller, subaccount as api};
 use crate::pages::form::{Form, Refusal};
 use crate::pages::subaccount::{SubaccountRow, Subaccounts};
 use crate::pages::{Field, Page};
@@ -13,7 +13,7 @@ use crate::pages::{Field, Page};
 fn view(
     cx: &Context<'_>,
     db: &dyn Db,
-    who: &Identity,
+    caller: &Caller,
     name: Field,
 ) -> Result<Subaccounts, Problem> {
     let own = &cx.config.public_url;
@@ -30,26 +30,25 @@ fn view(
         created_at: s.created_at,
     };
     Ok(Subaccounts {
-        page: Page::master(&who.email, cx.now),
-        items: subaccount::list(db, &who.account_id)?
-            .into_iter()
-            .map(row)
-            .collect(),
+        page: Page::master(&caller.who, cx.now),
+        items: api::seen(db, &caller.who)?.into_iter().map(row).collect(),
         name,
+        may_create: caller.who.may(Action::Manage),
     })
 }
 
-pub fn list(cx: &Context<'_>, db: &dyn Db, who: &Identity) -> Answer {
+pub fn list(cx: &Context<'_>, db: &dyn Db, caller: &Caller) -> Answer {
     Ok(Response::html(
         200,
-        view(cx, db, who, Field::default())?.render(),
+        view(cx, db, caller, Field::default())?.render(),
     ))
 }
 
-pub fn create(cx: &Context<'_>, db: &dyn Db, who: &Identity, request: &Request) -> Answer {
+pub fn create(cx: &Context<'_>, db: &dyn Db, caller: &Caller, request: &Request) -> Answer {
     let form = Form::of(request);
     let name = form.get("name").to_owned();
-    let Err(problem) = api::create(cx, db, who, &api::NewSubaccount { name: name.clone() }) else {
+    let Err(problem) = api::create(cx, db, caller, &api::NewSubaccount { name: name.clone() })
+    else {
         return Ok(Response::see_other("/subaccounts"));
     };
     let status = problem.status;
@@ -57,5 +56,8 @@ pub fn create(cx: &Context<'_>, db: &dyn Db, who: &Identity, request: &Request) 
     let mut field = refusal.field("name", &name);
     // The form has one field, so everything is said there.
     field.error = field.error.or(refusal.rest());
-    Ok(Response::html(status, view(cx, db, who, field)?.render()))
+    Ok(Response::html(
+        status,
+        view(cx, db, caller, field)?.render(),
+    ))
 }

@@ -1,0 +1,85 @@
+//! Calls of slaves.
+
+use glue::now;
+use glue::outbound::{self, Failure, Outcome, call_all};
+use serde_json::Value;
+use stages::allocate::{Answer, Call, Order, Placed};
+use web::Config;
+use web::assertion::{Claims, Issuer, Said, Signer};
+
+/// How long a call's token holds, in seconds.
+const HOLDS: i64 = 120;
+
+/// Makes all calls at once.
+pub fn all(config: &Config, calls: &[Call]) -> Vec<Answer> {
+    let signer = Signer::new(Issuer::Master, &config.secret_key);
+    let requests: Vec<_> = calls.iter().map(|c| request(config, &signer, c)).collect();
+    let outcomes = call_all(&requests);
+    calls
+        .iter()
+        .zip(outcomes)
+        .map(|(call, outcome)| answer(config, call, outcome))
+        .collect()
+}
+
+fn url<'a>(config: &'a Config, call: &'a Call) -> &'a str {
+    call.node_url.as_deref().unwrap_or(&config.slave_url)
+}
+
+fn request(config: &Config, signer: &Signer, call: &Call) -> outbound::Call {
+    let own = format!("/node/v1/subaccounts/{}", call.subaccount_id);
+    let (method, path, body) = match &call.order {
+        Order::Put(wish) => ("PUT", own, serde_json::to_vec(wish).unwrap_or_default()),
+        Order::Release(n) => ("DELETE", format!("{own}?revision={n}"), Vec::new()),
+        Order::Status => ("GET", "/node/v1/status".to_owned(), Vec::new()),
+    };
+    let claims = Claims::of_master(&call.node_id, "", now(), HOLDS, Said::Master);
+    outbound::Call {
+        method,
+        url: format!("{}{path}", url(config, call)),
+        bearer: signer.sign(&claims),
+        body,
+    }
+}
+
+fn answer(config: &Config, call: &Call, outcome: Outcome) -> Answer {
+    let at = url(config, call);
+    match outcome {
+        Ok((200, body)) => match serde_json::from_slice::<Placed>(&body) {
+            Ok(placed) => Answer::Done(Placed {
+                base_url: own_path(config, placed.base_url),
+                ..placed
+            }),
+            Err(e) => Answer::Unknown(format!("The answer of {at} cannot be read: {e}.")),
+        },
+        Ok((status, body)) => {
+            let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let detail = problem["detail"].as_str().or(problem["title"].as_str());
+            let detail = detail.unwrap_or("no reason given");
+            let reason = format!("The slave at {at} refused ({status}): {detail}");
+            match status {
+                // It may have begun before it failed.
+                408 | 425 | 429 | 500.. => Answer::Unknown(reason),
+                _ => Answer::Refused {
+                    full: problem["title"] == "No free slot",
+                    reason,
+                },
+            }
+        }
+        Err(failure) => {
+            let reason = format!("The slave at {at} cannot be asked: {}.", failure.reason());
+            match failure {
+                Failure::NotSent(_) => Answer::NotSent(reason),
+                Failure::Unknown(_) => Answer::Unknown(reason),
+            }
+        }
+    }
+}
+
+/// An address on this very installation is kept as a path, so that it stays right when the installation moves.
+fn own_path(config: &Config, base_url: String) -> String {
+    match base_url.strip_prefix(&config.public_url) {
+        Some(path) if path.starts_with('/') => path.to_owned(),
+        _ => base_url,
+    }
+}

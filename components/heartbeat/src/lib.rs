@@ -1,0 +1,57 @@
+//! Tells the master how this slave is: version, room, schemas, and what is known of the machine.
+
+use glue::outbound::{Call, call};
+use glue::{Labels, now};
+use serde_json::{Value, json};
+use store::migrate::{SLAVE, TENANT, latest};
+use store::tenant;
+use web::Config;
+use web::master::node::Heartbeat;
+
+glue::scheduled!(run);
+
+fn run(config: &Config) -> Result<String, String> {
+    let control = tenant::open_control(&Labels).map_err(|e| e.to_string())?;
+    let used = tenant::count(&*control).map_err(|e| e.to_string())?;
+    let report = Heartbeat {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        slots: config.slots,
+        used,
+        base_url: Some(config.public_url.clone()),
+        node_url: Some(config.node_url.clone()).filter(|url| !url.is_empty()),
+        schema: json!({"control": latest(SLAVE), "tenant": latest(TENANT)}),
+        host: host(config),
+        work: Value::Null,
+    };
+    let sent = call(&Call {
+        method: "POST",
+        url: format!("{}/node/v1/heartbeat", config.master_api_url),
+        bearer: config.credential().to_owned(),
+        body: serde_json::to_vec(&report).unwrap_or_default(),
+    });
+    match sent {
+        Ok((200, _)) => Ok(format!("reported at {}", now())),
+        Ok((status, body)) => Err(format!(
+            "the master does not take this node's report ({status}): {}",
+            String::from_utf8_lossy(&body)
+        )),
+        Err(failure) => Err(format!("the master cannot be told: {}", failure.reason())),
+    }
+}
+
+/// How the machine is, when the host tells.
+fn host(config: &Config) -> Value {
+    if config.host_status_url.is_empty() {
+        return Value::Null;
+    }
+    let asked = call(&Call {
+        method: "GET",
+        url: config.host_status_url.clone(),
+        bearer: String::new(),
+        body: Vec::new(),
+    });
+    match asked {
+        Ok((200, body)) => serde_json::from_slice(&body).unwrap_or_default(),
+        _ => Value::Null,
+    }
+}

@@ -1,0 +1,143 @@
+//! The front pages (log-in, forgotten password, invitations …) on hosts other than the master's. A slave passes such a
+//! request on; the master answers it as its own, for that host: in its brand, with links to it, and with a session
+//! that is bound to it.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{AUTHORIZATION, COOKIE, HOST};
+use http::{HeaderValue, Method};
+use serde::{Deserialize, Serialize};
+use store::setting;
+
+use crate::client::Client;
+use crate::context::{Context, Own};
+use crate::http::{Problem, Request};
+use crate::master::node;
+use crate::pages::Look;
+use crate::slave::access;
+
+/// The field that carries a [`Passed`]: JSON in base64url.
+pub const FIELD: &str = "x-sluice-front";
+/// The longest of its values, in bytes.
+const FIELD_MAX: usize = 8 * 1024;
+
+/// What the master cannot see of a request that was passed on.
+#[derive(Debug, Serialize, Deserialize)]
+struct Passed {
+    /// The host that the person came by.
+    own: Own,
+    /// Their network address.
+    #[serde(default)]
+    address: String,
+}
+
+/// The first parts of the paths that are passed on. Signing up is for agencies, on the master's own host.
+const PATHS: [&str; 6] = ["login", "logout", "forgot", "reset", "confirm", "invite"];
+
+/// The path of the master that a request on another host is for, if it is one of those.
+pub fn path(cx: &Context<'_>, request: &Request) -> Option<String> {
+    let own = cx.own.as_ref()?;
+    let rest = match (&own.subaccount, &request.segments()[..]) {
+        (Some(_), ["s", _, rest @ ..]) | (None, rest) => rest.join("/"),
+        _ => return None,
+    };
+    let first = rest.split('/').next().unwrap_or_default();
+    PATHS.contains(&first).then(|| format!("/{rest}"))
+}
+
+/// Makes a request ready to be passed on to the master: `credential` is the slave's own.
+///
+/// # Errors
+/// When the store fails.
+pub fn pass_on(cx: &Context<'_>, request: &Request) -> Result<Request, Problem> {
+    let mut own = cx.own.clone().ok_or_else(Problem::not_found)?;
+    if let Some(id) = &own.subaccount {
+        let scope = access::public(cx, id)?;
+        own.look = Look::of(&setting::look(&*scope.db)?, "", &scope.tenant.name, true);
+    }
+    let passed = Passed {
+        own,
+        address: Client::of(request).text(),
+    };
+    let passed = serde_json::to_vec(&passed).unwrap_or_default();
+    let mut onwards = request.clone();
+    onwards.path = path(cx, request).ok_or_else(Problem::not_found)?;
+    // Only what browsers say of a page goes on; a credential of a program has no business here.
+    let kept = |name: &http::HeaderName| {
+        let name = name.as_str();
+        ["cookie", "user-agent", "origin", "content-type", "accept"].contains(&name)
+            || name.starts_with("sec-fetch-")
+    };
+    let fields = std::mem::take(&mut onwards.headers);
+    onwards.headers = fields
+        .iter()
+        .filter(|(name, _)| kept(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let bearer = format!("Bearer {}", cx.config.credential());
+    for (name, value) in [
+        (FIELD, URL_SAFE_NO_PAD.encode(passed)),
+        ("authorization", bearer),
+    ] {
+        let value = HeaderValue::from_str(&value).map_err(|_| Problem::not_found())?;
+        onwards.headers.insert(name, value);
+    }
+    Ok(onwards)
+}
+
+/// On the master: the request as its sender made it, and the host they came by. None for one that nobody passed on.
+///
+/// # Errors
+/// 401 when it is none of our nodes that passed it on, 400 when what it says cannot be read.
+pub fn received(cx: &Context<'_>, request: &Request) -> Result<Option<(Request, Own)>, Problem> {
+    let Some(field) = request.headers.get(FIELD) else {
+        return Ok(None);
+    };
+    if node::caller(cx, &*cx.master()?, request)?.kind != "slave" {
+        return Err(Problem::forbidden());
+    }
+    let unread = || Problem::new(400, "This request was not passed on as it should be");
+    let passed = Some(field.as_bytes()).filter(|text| text.len() <= FIELD_MAX);
+    let passed = passed.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    let passed: Passed = passed
+        .and_then(|json| serde_json::from_slice(&json).ok())
+        .ok_or_else(unread)?;
+    let first = request
+        .segments()
+        .first()
+        .copied()
+        .unwrap_or_default()
+        .to_owned();
+    if !PATHS.contains(&first.as_str())
+        || !matches!(request.method, Method::GET | Method::HEAD | Method::POST)
+    {
+        return Err(Problem::not_found());
+    }
+    let mut request = request.clone();
+    request.headers.remove(FIELD);
+    request.headers.remove(AUTHORIZATION);
+    let authority = passed
+        .own
+        .url
+        .split_once("://")
+        .map_or("", |(_, authority)| authority);
+    let text = |value: &str| HeaderValue::from_str(value).map_err(|_| unread());
+    request.headers.insert(HOST, text(authority)?);
+    request
+        .headers
+        .insert(Client::ADDRESS, text(&passed.address)?);
+    Ok(Some((request, passed.own)))
+}
+
+/// Whether an answer of the master may go to the browser as it is: its fields, without those of the connection.
+pub fn is_kept(name: &http::HeaderName) -> bool {
+    ![
+        "connection",
+        "transfer-encoding",
+        "content-length",
+        "keep-alive",
+        "date",
+    ]
+    .contains(&name.as_str())
+        && name != COOKIE
+}

@@ -1,0 +1,106 @@
+//! What the installation writes to people.
+
+/// The text of a mail: what happened, the link if there is one, and what to do who did not ask for it.
+fn text(parts: &[&str]) -> String {
+    let mut text = parts.join("\n\n");
+    text.push('\n');
+    text
+}
+
+/// Subject and text of a mail.
+pub type Mail = (String, String);
+
+/// Somebody signed up with this address.
+pub fn confirm(link: &str) -> Mail {
+    let body = text(&[
+        "Somebody signed up to Sluice with this address. If it was you, confirm it here, within seven days:",
+        link,
+        "If it was not you, do nothing: the address stays unconfirmed.",
+    ]);
+    ("Confirm your e-mail address".to_owned(), body)
+}
+
+/// Somebody forgot their password.
+pub fn reset(link: &str) -> Mail {
+    let body = text(&[
+        "Somebody asked for a new password for this address. If it was you, choose one here, within 30 minutes:",
+        link,
+        "The link works once. If it was not you, do nothing: your password stays as it is.",
+    ]);
+    ("A new password for Sluice".to_owned(), body)
+}
+
+/// The password was changed.
+pub fn password_changed(forgot: &str) -> Mail {
+    let body = text(&[
+        "The password of your account was changed just now, and you were logged out everywhere else.",
+        "If it was not you, choose a new one at once:",
+        forgot,
+    ]);
+    ("Your password was changed".to_owned(), body)
+}
+
+/// Somebody wants this address to be theirs.
+pub fn change_email(old: &str, link: &str) -> Mail {
+    let body = text(&[
+        &format!(
+            "{old} asked to be known by this address from now on. If it was you, confirm it here, within a day:"
+        ),
+        link,
+        "If it was not you, do nothing.",
+    ]);
+    ("Confirm your new e-mail address".to_owned(), body)
+}
+
+/// Somebody asked for another address than this one.
+pub fn email_asked(new: &str) -> Mail {
+    let body = text(&[
+        &format!(
+            "You asked to be known as {new} from now on. This happens when the link in a mail to that address is followed."
+        ),
+        "If it was not you, somebody knows your password: log in and change it now.",
+    ]);
+    ("Your e-mail address is about to change".to_owned(), body)
+}
+
+/// The address was changed to another one.
+pub fn email_changed(new: &str) -> Mail {
+    let body = text(&[
+        &format!(
+            "From now on your account is known by {new}. Mails no longer come to this address."
+        ),
+        "If it was not you, write to the owner of your account at once.",
+    ]);
+    ("Your e-mail address was changed".to_owned(), body)
+}
+
+/// The second factor was switched on or off.
+pub fn second_factor(on: bool) -> Mail {
+    let (subject, what) = match on {
+        true => (
+            "Your second factor is on",
+            "From now on logging in takes a code of your authenticator app.",
+        ),
+        false => (
+            "Your second factor is off",
+            "From now on logging in takes your password alone.",
+        ),
+    };
+    let body = text(&[
+        what,
+        "If it was not you, somebody knows your password: log in and change it now.",
+    ]);
+    (subject.to_owned(), body)
+}
+
+/// Somebody is asked to join an account.
+pub fn invite(by: &str, account: &str, link: &str) -> Mail {
+    let body = text(&[
+        &format!(
+            "{by} invites you to work with {account}. Choose a password and begin here, within seven days:"
+        ),
+        link,
+        "If you do not know them, do nothing.",
+    ]);
+    (format!("You are invited to {account}"), body)
+}

@@ -1,0 +1,106 @@
+//! The audit log.
+
+use serde_json::Value;
+use store::Db;
+
+use super::pager;
+use crate::context::Context;
+use crate::http::{Answer, Request, Response};
+use crate::master::{Caller, audit as api};
+use crate::pages::audit::{AuditLog, EntryRow};
+use crate::pages::format::words;
+use crate::pages::{Page, Pair};
+
+/// `person.role_changed` as `person: role changed`.
+fn action(stored: &str) -> String {
+    words(&stored.replacen('.', ": ", 1))
+}
+
+fn text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "–".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(items)) => {
+            let items: Vec<_> = items.iter().map(|item| text(Some(item))).collect();
+            items.join(", ")
+        }
+        Some(Value::Object(fields)) => {
+            let fields: Vec<_> = fields.values().map(|value| text(Some(value))).collect();
+            fields.join(" ")
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+/// What is different, or what is there now.
+fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Pair> {
+    let fields = |state: Option<&Value>| state.and_then(Value::as_object).cloned();
+    let (old, new) = (
+        fields(before).unwrap_or_default(),
+        fields(after).unwrap_or_default(),
+    );
+    let mut names: Vec<_> = old.keys().chain(new.keys()).collect();
+    names.sort();
+    names.dedup();
+    let pair = |name: &String| {
+        let said = |value: &&Value| !value.is_null() && **value != Value::Array(Vec::new());
+        let (was, is) = (old.get(name).filter(said), new.get(name).filter(said));
+        if was == is {
+            return None;
+        }
+        let value = match (old.is_empty(), new.is_empty()) {
+            (true, _) => text(is),
+            (_, true) => text(was),
+            _ => format!("{} → {}", text(was), text(is)),
+        };
+        Some(Pair::new(words(name), value))
+    };
+    names.into_iter().filter_map(pair).collect()
+}
+
+pub fn list(cx: &Context<'_>, db: &dyn Db, caller: &Caller, request: &Request) -> Answer {
+    let (entries, next) = api::views(db, caller, request)?;
+    let row = |e: api::View| EntryRow {
+        at: e.at,
+        action: action(&e.action),
+        subject: e.subject,
+        who: e.who,
+        via: e.via,
+        address: e.address,
+        changes: changes(e.before.as_ref(), e.after.as_ref()),
+    };
+    let cursor = request.param("cursor");
+    let view = AuditLog {
+        page: Page::master(&caller.who, cx.now),
+        items: entries.into_iter().map(row).collect(),
+        pager: pager("/audit-log", &[], cursor.as_deref(), next.as_deref()),
+    };
+    Ok(Response::html(200, view.render()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_different_is_told() {
+        let told = |before: Option<Value>, after: Option<Value>| {
+            let changes = changes(before.as_ref(), after.as_ref());
+            let line = |c: Pair| format!("{}: {}", c.label, c.value);
+            changes.into_iter().map(line).collect::<Vec<_>>()
+        };
+        let roles = told(
+            Some(json!({"role": "client", "x": 1})),
+            Some(json!({"role": "admin", "x": 1})),
+        );
+        assert_eq!(roles, ["role: client → admin"]);
+        let made = told(
+            None,
+            Some(json!({"scopes": ["read", "write"], "expires_at": null})),
+        );
+        assert_eq!(made, ["scopes: read, write"]);
+        assert_eq!(action("person.role_changed"), "person: role changed");
+    }
+}

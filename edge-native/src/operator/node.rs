@@ -1,0 +1,108 @@
+//! `sluice node …`
+
+use super::Master;
+use crate::cli::{AtMaster, NodeCommand};
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+/// Runs one of the commands.
+pub fn run(at: &AtMaster, command: &NodeCommand) -> Result<()> {
+    let master = Master::open(&at.master, &at.data)?;
+    match command {
+        NodeCommand::Add {
+            kind,
+            name,
+            slave,
+            assigned_only,
+        } => {
+            let mut body = json!({"kind": kind.name(), "unassigned": !assigned_only});
+            if let Some(name) = name {
+                body["name"] = name.as_str().into();
+            }
+            if let Some(slave) = slave {
+                body["slave_id"] = slave.as_str().into();
+            }
+            let made = master.call("POST", "/api/v1/nodes", Some(&body))?;
+            let program = match kind {
+                crate::cli::NodeKind::Slave => "sluice",
+                crate::cli::NodeKind::Worker => "sluice-worker",
+            };
+            invited(at, &made, program);
+        }
+        NodeCommand::List => list(&master.call("GET", "/api/v1/nodes", None)?),
+        NodeCommand::Rotate { id } => {
+            let made = master.call("POST", &format!("/api/v1/nodes/{id}/rotations"), None)?;
+            invited(at, &made, "sluice");
+            println!("its old credential is good for ten minutes after that");
+        }
+        NodeCommand::Revoke { id } => {
+            master.call("DELETE", &format!("/api/v1/nodes/{id}"), None)?;
+            println!("{id} is revoked");
+        }
+        NodeCommand::Drain { id } => drain(&master, id, true)?,
+        NodeCommand::Undrain { id } => drain(&master, id, false)?,
+    }
+    Ok(())
+}
+
+fn drain(master: &Master, id: &str, draining: bool) -> Result<()> {
+    let body = json!({"draining": draining});
+    let node = master.call("PATCH", &format!("/api/v1/nodes/{id}"), Some(&body))?;
+    println!("{} is {}", text(&node["name"]), text(&node["status"]));
+    Ok(())
+}
+
+fn invited(at: &AtMaster, made: &Value, program: &str) {
+    println!("node   {} ({})", text(&made["id"]), text(&made["name"]));
+    println!("token  {}", text(&made["join_token"]));
+    println!(
+        "join   {program} join --master {} --token {}",
+        at.master,
+        text(&made["join_token"])
+    );
+    println!(
+        "the token is good once, until {}",
+        time(&made["expires_at"])
+    );
+}
+
+fn list(answer: &Value) {
+    println!(
+        "{:36}  {:6}  {:20}  {:8}  {:9}  {:8}  LAST SEEN",
+        "ID", "KIND", "NAME", "STATUS", "SLOTS", "VERSION"
+    );
+    for node in answer["items"].as_array().into_iter().flatten() {
+        let slots = match node["slots"].as_i64() {
+            Some(slots) => format!("{}/{slots}", node["placed"]),
+            None => "-".to_owned(),
+        };
+        let silent = node["status"] != "revoked" && node["healthy"] == false;
+        println!(
+            "{:36}  {:6}  {:20}  {:8}  {:9}  {:8}  {}{}",
+            text(&node["id"]),
+            text(&node["kind"]),
+            text(&node["name"]),
+            text(&node["status"]),
+            slots,
+            node["version"].as_str().unwrap_or("-"),
+            time(&node["seen_at"]),
+            if silent { " (silent)" } else { "" }
+        );
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// A time in UTC, as people read it.
+fn time(value: &Value) -> String {
+    let at = value
+        .as_i64()
+        .and_then(DateTime::<Utc>::from_timestamp_millis);
+    at.map_or_else(
+        || "never".to_owned(),
+        |at| at.format("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}

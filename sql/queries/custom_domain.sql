@@ -1,0 +1,38 @@
+-- name: insert
+insert into custom_domain (name, tenant_id, token, created_at) values (?1, ?2, ?3, ?4) on conflict (name, tenant_id) do nothing;
+
+-- name: count
+select count(*) from custom_domain where tenant_id = ?1;
+
+-- name: of-tenant
+select name, token, verified_at, checked_at, reason, created_at from custom_domain where tenant_id = ?1 order by created_at, name;
+
+-- name: get
+select name, token, verified_at, checked_at, reason, created_at from custom_domain where tenant_id = ?1 and name = ?2;
+
+-- name: tenant
+-- Where a name leads.
+select tenant_id from custom_domain where name = ?1 and verified_at is not null;
+
+-- name: primary
+-- The name that a tenant's links are made with: the oldest that is verified.
+select name from custom_domain where tenant_id = ?1 and verified_at is not null order by verified_at, name limit 1;
+
+-- name: verified
+-- All names that lead somewhere, in pages: certificates are made for them.
+select name from custom_domain where verified_at is not null and name > ?1 order by name limit ?2;
+
+-- name: release
+-- A name that somebody else has proven is theirs now no longer leads to whom it led before.
+update custom_domain set verified_at = null, checked_at = ?3, reason = 'Somebody else has proven that this name is theirs.'
+where name = ?1 and tenant_id <> ?2 and verified_at is not null;
+
+-- name: verify
+update custom_domain set verified_at = coalesce(verified_at, ?3), checked_at = ?3, reason = null where tenant_id = ?1 and name = ?2;
+
+-- name: refuse
+-- A look into the DNS that found no proof. What was verified stays so: a resolver may be wrong for a while.
+update custom_domain set checked_at = ?3, reason = ?4 where tenant_id = ?1 and name = ?2 and verified_at is null;
+
+-- name: delete
+delete from custom_domain where tenant_id = ?1 and name = ?2;

@@ -1,0 +1,2 @@
+-- name: get
+select 1 from relocation where id = ?1;
