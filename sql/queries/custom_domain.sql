@@ -24,15 +24,29 @@ select name from custom_domain where verified_at is not null and name > ?1 order
 
 -- name: release
 -- A name that somebody else has proven is theirs now no longer leads to whom it led before.
-update custom_domain set verified_at = null, checked_at = ?3, reason = 'Somebody else has proven that this name is theirs.'
+update custom_domain set verified_at = null, missing_since = null, checked_at = ?3, reason = 'Somebody else has proven that this name is theirs.'
 where name = ?1 and tenant_id <> ?2 and verified_at is not null;
 
 -- name: verify
-update custom_domain set verified_at = coalesce(verified_at, ?3), checked_at = ?3, reason = null where tenant_id = ?1 and name = ?2;
+update custom_domain set verified_at = coalesce(verified_at, ?3), checked_at = ?3, missing_since = null, reason = null
+where tenant_id = ?1 and name = ?2;
 
 -- name: refuse
--- A look into the DNS that found no proof. What was verified stays so: a resolver may be wrong for a while.
-update custom_domain set checked_at = ?3, reason = ?4 where tenant_id = ?1 and name = ?2 and verified_at is null;
+-- A look into the DNS that found no proof. What was verified stays so for a week (604,800 s) in which every sure look
+-- found none: zones are mended.
+update custom_domain set
+  checked_at = ?3,
+  reason = ?4,
+  missing_since = case when ?5 = 1 then coalesce(missing_since, ?3) else missing_since end,
+  verified_at = case when ?5 = 1 and missing_since < ?3 - 604800000 then null else verified_at end
+where tenant_id = ?1 and name = ?2;
+
+-- name: due
+-- Verified names a day after the last look, names that were asked for ten minutes after it, in their first three days.
+select name, token, verified_at, checked_at, reason, created_at, tenant_id from custom_domain
+where (verified_at is not null and checked_at <= ?1 - 86400000)
+   or (verified_at is null and created_at > ?1 - 259200000 and coalesce(checked_at, created_at) <= ?1 - 600000)
+order by coalesce(checked_at, created_at), name, tenant_id limit ?2;
 
 -- name: delete
 delete from custom_domain where tenant_id = ?1 and name = ?2;

@@ -38,6 +38,7 @@ fn request(config: &Config, signer: &Signer, call: &Call) -> outbound::Call {
         method,
         url: format!("{}{path}", url(config, call)),
         bearer: signer.sign(&claims),
+        media_type: outbound::JSON,
         body,
     }
 }

@@ -1,10 +1,13 @@
-//! Tells the master how this slave is: version, room, schemas, and what is known of the machine.
+//! What a slave does by itself from time to time: it tells the master how it is (version, room, schemas, what is known of
+//! the machine), and looks whether its host names are still their owners'.
 
-use glue::outbound::{Call, call};
+mod names;
+
+use glue::outbound::{Call, JSON, call};
 use glue::{Labels, now};
 use serde_json::{Value, json};
 use store::migrate::{SLAVE, TENANT, latest};
-use store::tenant;
+use store::{Db, tenant};
 use web::Config;
 use web::master::node::Heartbeat;
 
@@ -12,7 +15,14 @@ glue::scheduled!(run);
 
 fn run(config: &Config) -> Result<String, String> {
     let control = tenant::open_control(&Labels).map_err(|e| e.to_string())?;
-    let used = tenant::count(&*control).map_err(|e| e.to_string())?;
+    let told = report(config, &*control);
+    // A master that is away is no reason to leave names alone.
+    let names = names::look(config, &*control).map_err(|e| e.to_string())?;
+    Ok(format!("{}, {names} names looked at", told?))
+}
+
+fn report(config: &Config, control: &dyn Db) -> Result<String, String> {
+    let used = tenant::count(control).map_err(|e| e.to_string())?;
     let report = Heartbeat {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         slots: config.slots,
@@ -27,6 +37,7 @@ fn run(config: &Config) -> Result<String, String> {
         method: "POST",
         url: format!("{}/node/v1/heartbeat", config.master_api_url),
         bearer: config.credential().to_owned(),
+        media_type: JSON,
         body: serde_json::to_vec(&report).unwrap_or_default(),
     });
     match sent {
@@ -48,6 +59,7 @@ fn host(config: &Config) -> Value {
         method: "GET",
         url: config.host_status_url.clone(),
         bearer: String::new(),
+        media_type: JSON,
         body: Vec::new(),
     });
     match asked {

@@ -4,7 +4,7 @@ mod forward;
 
 use std::sync::atomic::AtomicBool;
 
-use glue::convert::{SpinResponse, answer, collect, head};
+use glue::convert::{SpinResponse, answer, collect, head, with_host};
 use glue::{Labels, config, now};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::wasip3::clocks::monotonic_clock;
@@ -18,7 +18,7 @@ static MIGRATED: AtomicBool = AtomicBool::new(false);
 #[spin_sdk::http_service]
 async fn handle(request: Request) -> Result<types::Response, types::ErrorCode> {
     let config = config::config().await;
-    match forward::forward(config, request).await {
+    match forward::forward(config, with_host(request)).await {
         Ok(answer) => answer,
         Err(request) => respond(config, request).await.into_response(),
     }

@@ -5,10 +5,9 @@ use glue::http::header::{ACCEPT, CONTENT_TYPE};
 use http_body_util::{BodyExt, Full, Limited};
 use spin_sdk::http;
 use web::slave::custom_domain::{self, View};
+use web::slave::domain_proof::MESSAGE;
 use web::{Config, Context, Identity, Problem, Request, Response};
 
-/// The media type of a message.
-const MESSAGE: &str = "application/dns-message";
 /// The largest answer that is read, in bytes: what the DNS can carry.
 const ANSWER_MAX: usize = 64 * 1024;
 

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::HOST;
 use http_body::Frame;
 use http_body_util::{BodyExt, Either, Full, Limited};
 use spin_sdk::http::Request as SpinRequest;
@@ -36,9 +38,18 @@ impl http_body::Body for Pieces {
     }
 }
 
+/// Gives a request its Host field back: WASI takes it out of the fields and keeps it as the authority.
+pub fn with_host(mut request: SpinRequest) -> SpinRequest {
+    let authority = request.uri().authority().map(|a| a.as_str());
+    if let Some(host) = authority.and_then(|a| HeaderValue::from_str(a).ok()) {
+        request.headers_mut().insert(HOST, host);
+    }
+    request
+}
+
 /// Splits off the body, which has not arrived yet.
 pub fn head(request: SpinRequest) -> (Request, IncomingRequestBody) {
-    let (parts, body) = request.into_parts();
+    let (parts, body) = with_host(request).into_parts();
     let head = Request {
         method: parts.method,
         path: parts.uri.path().to_owned(),

@@ -24,9 +24,14 @@ pub struct Call {
     pub url: String,
     /// The credential; empty for none.
     pub bearer: String,
-    /// JSON; empty for none.
+    /// The media type of the body and of the answer.
+    pub media_type: &'static str,
+    /// Empty for none.
     pub body: Vec<u8>,
 }
+
+/// The media type of most calls.
+pub const JSON: &str = "application/json";
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +85,9 @@ fn request(call: &Call) -> Result<OutgoingRequest, String> {
     if !call.bearer.is_empty() {
         header("authorization", format!("Bearer {}", call.bearer))?;
     }
-    header("accept", "application/json".to_owned())?;
+    header("accept", call.media_type.to_owned())?;
     if !call.body.is_empty() {
-        header("content-type", "application/json".to_owned())?;
+        header("content-type", call.media_type.to_owned())?;
     }
     header("content-length", call.body.len().to_string())?;
     let request = OutgoingRequest::new(headers);

@@ -79,10 +79,25 @@ pub fn verify(db: &dyn Db, tenant_id: &str, name: &str, now: i64) -> Result<()> 
     })
 }
 
-/// No proof was found.
-pub fn refuse(db: &dyn Db, tenant_id: &str, name: &str, reason: &str, now: i64) -> Result<()> {
-    db.execute(sql::REFUSE, params![tenant_id, name, now, reason])
-        .map(|_| ())
+/// No proof was found; `is_sure` when the DNS said so itself. A verified name leads on until that was so for a week.
+pub fn refuse(
+    db: &dyn Db,
+    tenant_id: &str,
+    name: &str,
+    reason: &str,
+    is_sure: bool,
+    now: i64,
+) -> Result<()> {
+    let params = params![tenant_id, name, now, reason, is_sure];
+    db.execute(sql::REFUSE, params).map(|_| ())
+}
+
+/// Names to look at again, each with its tenant: verified ones once a day, and for three days those that were asked for,
+/// every ten minutes.
+pub fn due(db: &dyn Db, now: i64, limit: i64) -> Result<Vec<(String, CustomDomain)>> {
+    let rows = db.query(sql::DUE, params![now, limit])?;
+    let pair = |mut r: Row| (r.text(6), from_row(r));
+    Ok(rows.into_iter().map(pair).collect())
 }
 
 /// Gives a name up; false when the tenant had none of it.

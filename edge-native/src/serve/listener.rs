@@ -1,6 +1,7 @@
 //! Connections: accepted in one place, served for good on the thread with the fewest.
 
 use super::Shared;
+use super::linger::Lingering;
 use super::router::Router;
 use super::visitor::Peer;
 use hyper::server::conn::http1;
@@ -166,6 +167,7 @@ async fn exchange(
     mut stopping: watch::Receiver<bool>,
 ) {
     let head_time = router.shared().limits.head_time;
+    let stream = Lingering::new(stream, stopping.clone());
     let service = service_fn(move |request| {
         let (router, peer) = (router.clone(), peer.clone());
         async move { Ok::<_, Infallible>(router.answer(request, &peer).await) }

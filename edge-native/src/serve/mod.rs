@@ -5,6 +5,7 @@ pub mod body;
 pub mod client;
 pub mod edge;
 mod headers;
+mod linger;
 pub mod listener;
 pub mod problem;
 pub mod proxy;

@@ -1,13 +1,14 @@
 -- Host names of sub-accounts. Who asks for one proves with `token`, in the DNS, that it is theirs; until then several
--- tenants may ask for the same name, and it leads nowhere.
+-- tenants may ask for the same name, and it leads nowhere. A name whose proof is gone leads on for a while.
 create table custom_domain (
-  name        text    not null,
-  tenant_id   text    not null references tenant (id) on delete cascade,
-  token       text    not null,
-  verified_at integer,
-  checked_at  integer,
-  reason      text,
-  created_at  integer not null,
+  name          text    not null,
+  tenant_id     text    not null references tenant (id) on delete cascade,
+  token         text    not null,
+  verified_at   integer,
+  checked_at    integer,
+  missing_since integer,
+  reason        text,
+  created_at    integer not null,
   primary key (name, tenant_id)
 );
 

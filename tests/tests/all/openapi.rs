@@ -87,7 +87,8 @@ fn everything_described_is_there_and_answers_as_described() {
             true => &agency.browser.under(&sluice.url()),
             false => &caller,
         };
-        let url = filled(&path, &sub, operation);
+        let node = if method == "GET" { "local" } else { "1" };
+        let url = filled(&path, &sub, node, operation);
         let body = if method == "GET" {
             Vec::new()
         } else {
@@ -188,15 +189,15 @@ fn shape(path: &str) -> String {
 }
 
 /// A path with the values of things that are there, and its required query.
-fn filled(path: &str, sub: &Sub, operation: &Value) -> String {
+fn filled(path: &str, sub: &Sub, node: &str, operation: &Value) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
-        let is_tenant = matches!(parts.last(), Some(&("s" | "subaccounts")));
-        parts.push(match part.starts_with('{') {
-            true if is_tenant => &sub.id,
-            true => "1",
-            false => part,
-        });
+        let value = match parts.last() {
+            Some(&("s" | "subaccounts")) => &sub.id,
+            Some(&"nodes") => node,
+            _ => "1",
+        };
+        parts.push(if part.starts_with('{') { value } else { part });
     }
     let needed = operation["parameters"].as_array().into_iter().flatten();
     let needed = needed

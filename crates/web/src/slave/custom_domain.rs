@@ -3,13 +3,12 @@
 use domain::identity::{Action, Identity};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use simple_dns::rdata::RData;
-use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
 use store::custom_domain::{self, CustomDomain};
 
 use crate::auth;
 use crate::context::{Context, random_hex};
 use crate::http::{Answer, Problem, Request, Response};
+use crate::slave::domain_proof::{self, Answers, Lookup, proof_name};
 use crate::slave::{Scope, access, site};
 
 /// Host names that a sub-account may have.
@@ -78,11 +77,6 @@ impl View {
             created_at: d.created_at,
         }
     }
-}
-
-/// Where in the DNS the proof stands. It does not name us: it is the client's zone.
-fn proof_name(name: &str) -> String {
-    format!("_verify.{name}")
 }
 
 /// A host name that can lead to a sub-account: in the DNS's own letters (IDNA), of two labels or more, no address, not ours.
@@ -194,155 +188,23 @@ pub fn admit<'a>(
     )
 }
 
-/// What the DNS is asked (RFC 8484: the body of a POST to a resolver).
-pub struct Lookup {
-    name: String,
-    token: String,
-    /// One message for TXT and one for CNAME.
-    pub messages: [Vec<u8>; 2],
-}
-
 /// Begins to look for a name's proof.
 ///
 /// # Errors
 /// 404 when there is none of that name.
 pub fn look_up(scope: &Scope<'_>, name: &str) -> Result<Lookup, Problem> {
-    let found = custom_domain::get(&*scope.control, &scope.tenant.id, name)?;
-    let found = found.ok_or_else(Problem::not_found)?;
-    let message = |kind| question(&proof_name(&found.name), kind).ok_or_else(Problem::not_found);
-    Ok(Lookup {
-        messages: [message(TYPE::TXT)?, message(TYPE::CNAME)?],
-        name: found.name,
-        token: found.token,
-    })
+    let tenant = scope.tenant.id.as_str();
+    let found = custom_domain::get(&*scope.control, tenant, name)?;
+    found
+        .and_then(|d| Lookup::of(tenant, &d))
+        .ok_or_else(Problem::not_found)
 }
 
-fn question(name: &str, kind: TYPE) -> Option<Vec<u8>> {
-    // The id is 0, so that answers can be cached (RFC 8484, 4.1).
-    let mut packet = Packet::new_query(0);
-    packet.set_flags(PacketFlag::RECURSION_DESIRED);
-    let name = Name::new(name).ok()?.into_owned();
-    let kind = QTYPE::TYPE(kind);
-    packet
-        .questions
-        .push(Question::new(name, kind, QCLASS::CLASS(CLASS::IN), false));
-    packet.build_bytes_vec().ok()
-}
-
-/// Takes the resolver's answers, each a message or why there is none, and says what the name's state is now.
+/// Takes the resolver's answers, and says what the name's state is now.
 ///
 /// # Errors
 /// When the store fails.
-pub fn settle(
-    scope: &Scope<'_>,
-    lookup: &Lookup,
-    answers: [Result<Vec<u8>, String>; 2],
-) -> Result<View, Problem> {
-    let (control, tenant, now) = (&*scope.control, scope.tenant.id.as_str(), scope.cx.now);
-    let mut reasons = Vec::new();
-    let mut proven = false;
-    for answer in answers {
-        match answer.and_then(|message| values(&message)) {
-            Ok(values) => proven |= values.iter().any(|v| shows(v, &lookup.token)),
-            Err(reason) => reasons.push(reason),
-        }
-    }
-    if proven {
-        custom_domain::verify(control, tenant, &lookup.name, now)?;
-    } else {
-        reasons.insert(
-            0,
-            format!(
-                "There is no record at {} with the token yet.",
-                proof_name(&lookup.name)
-            ),
-        );
-        custom_domain::refuse(control, tenant, &lookup.name, &reasons.join(" "), now)?;
-    }
+pub fn settle(scope: &Scope<'_>, lookup: &Lookup, answers: Answers) -> Result<View, Problem> {
+    domain_proof::settle(&*scope.control, lookup, answers, scope.cx.now)?;
     get(scope, &lookup.name)
-}
-
-/// A TXT record is the token; a CNAME leads to a name that begins with it.
-fn shows(value: &str, token: &str) -> bool {
-    let first = value.split('.').next().unwrap_or_default();
-    first.trim().eq_ignore_ascii_case(token)
-}
-
-/// The texts and names of an answer.
-fn values(message: &[u8]) -> Result<Vec<String>, String> {
-    let packet = Packet::parse(message)
-        .map_err(|e| format!("The resolver's answer cannot be read: {e}."))?;
-    match packet.rcode() {
-        RCODE::NoError | RCODE::NameError => {}
-        other => return Err(format!("The resolver answered {other:?}.")),
-    }
-    let value = |rdata: &RData<'_>| match rdata {
-        RData::TXT(txt) => String::try_from(txt.clone()).ok(),
-        RData::CNAME(name) => Some(name.0.to_string()),
-        _ => None,
-    };
-    Ok(packet
-        .answers
-        .iter()
-        .filter_map(|a| value(&a.rdata))
-        .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use simple_dns::ResourceRecord;
-    use simple_dns::rdata::{CNAME, TXT};
-
-    use super::*;
-
-    fn answer(rdata: RData<'static>) -> Vec<u8> {
-        let mut packet = Packet::new_reply(0);
-        let name = Name::new("_verify.client.example").expect("a name");
-        packet
-            .answers
-            .push(ResourceRecord::new(name, CLASS::IN, 60, rdata));
-        packet.build_bytes_vec().expect("a message")
-    }
-
-    #[test]
-    fn a_proof_is_a_text_or_a_name() {
-        let token = "0123456789abcdef";
-        let text = answer(RData::TXT(
-            TXT::new().with_string("0123456789ABCDEF").expect("text"),
-        ));
-        assert!(
-            values(&text)
-                .expect("values")
-                .iter()
-                .any(|v| shows(v, token))
-        );
-        let target = Name::new("0123456789abcdef.client.example").expect("a name");
-        let alias = answer(RData::CNAME(CNAME(target)));
-        assert!(
-            values(&alias)
-                .expect("values")
-                .iter()
-                .any(|v| shows(v, token))
-        );
-        let other = answer(RData::TXT(
-            TXT::new().with_string("x0123456789abcdef").expect("text"),
-        ));
-        assert!(
-            !values(&other)
-                .expect("values")
-                .iter()
-                .any(|v| shows(v, token))
-        );
-        assert!(values(b"nonsense").is_err());
-    }
-
-    #[test]
-    fn a_question_is_one_that_resolvers_read() {
-        let message = question("_verify.client.example", TYPE::TXT).expect("a message");
-        let packet = Packet::parse(&message).expect("a message");
-        assert_eq!(
-            packet.questions[0].qname.to_string(),
-            "_verify.client.example"
-        );
-    }
 }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod custom_domain;
+pub mod domain_proof;
 pub mod import;
 pub mod lead;
 pub mod node;
