@@ -1,5 +1,6 @@
 //! Requests, answers and problems (RFC 9457), apart from any host.
 
+use domain::identity::Action;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -317,6 +318,14 @@ impl Problem {
     pub fn forbidden() -> Self {
         Problem::new(403, "You may not do this")
             .detail("Your role, or the scopes of your key, do not allow it. Nothing was changed.")
+    }
+
+    /// The caller is known, and lacks what this takes.
+    pub fn lacks(action: Action) -> Self {
+        Problem::forbidden().detail(format!(
+            "This takes the right “{}”, which your role, or the scopes of your key, do not have. Nothing was changed.",
+            action.name()
+        ))
     }
 
     /// Nobody is signed in.

@@ -176,7 +176,6 @@ async fn exchange(
         .timer(TokioTimer::new())
         .header_read_timeout(head_time)
         .max_headers(200)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let told = async move { stopping.wait_for(|stop| *stop).await.map(drop) };

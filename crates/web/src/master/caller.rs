@@ -74,7 +74,7 @@ impl Caller {
     pub fn require(&self, action: Action) -> Result<(), Problem> {
         match self.who.may(action) {
             true => Ok(()),
-            false => Err(Problem::forbidden()),
+            false => Err(Problem::lacks(action)),
         }
     }
 

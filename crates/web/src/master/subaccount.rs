@@ -158,7 +158,7 @@ impl Owner {
         let found = found.filter(|_| who.role_in(id).is_some());
         let found = found.ok_or_else(Problem::not_found)?;
         if !who.may_in(id, Action::Read) {
-            return Err(Problem::forbidden());
+            return Err(Problem::lacks(Action::Read));
         }
         Ok(Owner {
             found,
@@ -171,7 +171,7 @@ impl Owner {
     fn may_change(&self) -> Result<(&str, &str), Problem> {
         match self.manages {
             true => Ok((&self.found.id, &self.found.account_id)),
-            false => Err(Problem::forbidden()),
+            false => Err(Problem::lacks(Action::Manage)),
         }
     }
 

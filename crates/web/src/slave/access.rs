@@ -203,7 +203,7 @@ pub fn scope<'a>(
     let known = |tenant: &Tenant| tenant.account_id == who.account_id && who.role_in(id).is_some();
     let scope = open(cx, id, known)?;
     if !who.may_in(id, action) {
-        return Err(Problem::forbidden());
+        return Err(Problem::lacks(action));
     }
     match scope.state {
         State::Active => Ok(scope),
