@@ -91,6 +91,22 @@ pub enum TenantCommand {
         /// Which.
         id: String,
     },
+    /// Write all that it holds to one file.
+    Archive {
+        /// Which.
+        id: String,
+        /// The file; it must not be there.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Read such a file into an empty sub-account; its profiles are switched off.
+    Restore {
+        /// The file.
+        from: PathBuf,
+        /// The sub-account.
+        #[arg(long, value_name = "ID")]
+        to: String,
+    },
 }
 
 /// The arguments of `migrate`.

@@ -10,6 +10,12 @@ select id, name, type, active, settings, quotas, next_at, created_at, worker fro
 -- name: set-active
 update profile set active = ?2, updated_at = ?3 where id = ?1;
 
+-- name: set-settings
+update profile set settings = ?2, updated_at = ?3 where id = ?1;
+
+-- name: pause-all
+update profile set active = 0, updated_at = ?1 where active = 1;
+
 -- name: set-worker
 update profile set worker = ?2, updated_at = ?3 where id = ?1;
 

@@ -2,12 +2,12 @@
 select revision, state, account_id, moved_to from tenant_state where tenant_id = ?1;
 
 -- name: put
--- What the master wants. An older wish changes nothing, and neither does one for a tenant that is moving: it comes again.
--- What was let go of comes back only by a newer wish.
+-- What the master wants. An older wish changes nothing, and neither does one for a tenant that is being restored: it comes
+-- again. A newer one ends a move: the master makes none while it drives one. What was let go of comes back only by a newer wish.
 insert into tenant_state (tenant_id, revision, state, changed_at) values (?1, ?2, ?3, ?4)
 on conflict (tenant_id) do update set revision = excluded.revision, state = excluded.state, moved_to = null,
   changed_at = excluded.changed_at
-where (tenant_state.revision < excluded.revision and tenant_state.state not in ('moving', 'frozen'))
+where (tenant_state.revision < excluded.revision and tenant_state.state <> 'restoring')
   or (tenant_state.revision = excluded.revision and tenant_state.state in ('active', 'suspended', 'deleted'));
 
 -- name: set
@@ -31,3 +31,20 @@ select 1 from tenant_work where tenant_id = ?1 and lease_token is not null and l
 -- name: forget
 -- Late calls come within minutes, not after a month; addresses of what moved away are kept.
 delete from tenant_state where state = 'gone' and moved_to is null and changed_at < ?1;
+
+-- name: restore
+-- An archive is read into it: nobody else may do anything meanwhile.
+insert into tenant_state (tenant_id, revision, state, changed_at) values (?1, 0, 'restoring', ?2)
+on conflict (tenant_id) do update set state = 'restoring', changed_at = excluded.changed_at where tenant_state.state = 'active';
+
+-- name: keep-restoring
+-- Whoever reads the archive is alive.
+update tenant_state set changed_at = ?2 where tenant_id = ?1 and state = 'restoring';
+
+-- name: restored
+-- The archive was read, or nothing of it was kept.
+update tenant_state set state = 'active', changed_at = ?2 where tenant_id = ?1 and state = 'restoring';
+
+-- name: heal
+-- Whoever read the archive has died: nothing of it was kept.
+update tenant_state set state = 'active', changed_at = ?3 where tenant_id = ?1 and state = 'restoring' and changed_at < ?2;

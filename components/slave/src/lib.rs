@@ -3,6 +3,7 @@
 mod dns;
 mod front;
 mod introspect;
+mod restoration;
 mod upload;
 
 use std::sync::atomic::AtomicBool;
@@ -12,7 +13,7 @@ use glue::{Labels, config, now};
 use spin_sdk::http::Request;
 use web::assertion::Said;
 use web::slave::access::{self, Caller};
-use web::slave::{self, custom_domain, site, upload::is_upload};
+use web::slave::{self, archive::is_restoration, custom_domain, site, upload::is_upload};
 use web::{Context, Problem, Response};
 
 static MIGRATED: AtomicBool = AtomicBool::new(false);
@@ -60,6 +61,9 @@ async fn respond(cx: &mut Context<'_>, request: Request) -> Result<Response, Pro
     };
     if is_upload(&request) {
         return Ok(upload::receive(cx, &request, who.as_ref(), body).await);
+    }
+    if is_restoration(&request) {
+        return Ok(restoration::receive(cx, &request, who.as_ref(), body).await);
     }
     request.body = collect(body).await?;
     if custom_domain::asked(&request).is_some() {

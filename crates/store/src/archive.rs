@@ -318,11 +318,12 @@ impl Reader {
         }
     }
 
-    /// Keeps everything, and brings the database to this binary's version.
+    /// Keeps everything, and brings the database to this binary's version. What `settle` changes is kept with it, or not at
+    /// all; the database has the schema of the archive then, which may be an old one.
     ///
     /// # Errors
     /// When the archive broke off, or the database fails.
-    pub fn finish(mut self) -> Result<Summary> {
+    pub fn finish(mut self, settle: impl FnOnce(&dyn Db) -> crate::Result<()>) -> Result<Summary> {
         if self.state != State::Complete || !self.rest.is_empty() {
             return Err(Error::Invalid(format!(
                 "The archive breaks off after line {}; nothing of it was kept.",
@@ -330,6 +331,7 @@ impl Reader {
             )));
         }
         catalog::set_sequences(&*self.db, &self.tables)?;
+        settle(&*self.db)?;
         self.db.execute("commit", &[])?;
         self.state = State::Kept;
         migrate(&*self.db, TENANT)?;
@@ -432,8 +434,15 @@ impl Reader {
         let table = &self.tables[table];
         let values = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        insert_many(&*self.db, &table.insert(), table.columns.len(), "", values)?;
-        Ok(())
+        insert_many(&*self.db, &table.insert(), table.columns.len(), "", values)
+            .map(|_| ())
+            .map_err(|e| match e {
+                // The statement is ours; what does not fit can only be the rows.
+                StoreError::Constraint(_) | StoreError::Other(_) => {
+                    self.invalid("the rows before it do not fit their table")
+                }
+                e => e.into(),
+            })
     }
 
     fn end(&mut self, table: usize, line: &[u8]) -> Result<()> {

@@ -192,6 +192,13 @@ pub fn of_subaccount(db: &dyn Db, id: &str) -> Result<Vec<(String, String, State
     Ok(rows.into_iter().map(row).collect())
 }
 
+/// The node that a sub-account lives on.
+pub fn home(db: &dyn Db, id: &str) -> Result<Option<String>> {
+    let all = of_subaccount(db, id)?;
+    let mut homes = all.into_iter().filter(|(_, _, s)| *s == State::Placed);
+    Ok(homes.next().map(|(node, _, _)| node))
+}
+
 /// What is on a node.
 pub fn of_node(db: &dyn Db, node: &str) -> Result<Vec<(String, State)>> {
     let rows = db.query(sql::OF_NODE, params![node])?;

@@ -87,6 +87,16 @@ pub fn set_active(db: &dyn Db, id: i64, active: bool, now: i64) -> Result<bool> 
     Ok(db.execute(sql::SET_ACTIVE, params![id, active, now])? > 0)
 }
 
+/// Puts settings (JSON, by type) in the place of those before; false when there is none.
+pub fn set_settings(db: &dyn Db, id: i64, settings: &str, now: i64) -> Result<bool> {
+    Ok(db.execute(sql::SET_SETTINGS, params![id, settings, now])? > 0)
+}
+
+/// Switches all profiles off; returns how many worked until now.
+pub fn pause_all(db: &dyn Db, now: i64) -> Result<u64> {
+    db.execute(sql::PAUSE_ALL, params![now])
+}
+
 /// Gives a profile to one worker, or to nobody in particular; false when there is none.
 pub fn set_worker(db: &dyn Db, id: i64, worker: Option<&str>, now: i64) -> Result<bool> {
     Ok(db.execute(sql::SET_WORKER, params![id, worker, now])? > 0)

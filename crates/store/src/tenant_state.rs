@@ -6,6 +6,8 @@ use crate::queries::tenant_state as sql;
 
 /// How long a tenant that is gone is remembered, in milliseconds.
 const REMEMBERED: i64 = 30 * 24 * 60 * 60 * 1000;
+/// How long whoever reads an archive may be silent before they count as dead, in milliseconds.
+const SILENT: i64 = 60_000;
 
 /// What a tenant may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub enum State {
     Frozen,
     /// It is not here any more.
     Gone,
+    /// Nothing: it comes from another node and is not complete.
+    Arriving,
+    /// Nothing: an archive is read into it.
+    Restoring,
 }
 
 impl State {
@@ -34,6 +40,8 @@ impl State {
             State::Moving => "moving",
             State::Frozen => "frozen",
             State::Gone => "gone",
+            State::Arriving => "arriving",
+            State::Restoring => "restoring",
         }
     }
 
@@ -44,6 +52,8 @@ impl State {
             "moving" => State::Moving,
             "frozen" => State::Frozen,
             "gone" => State::Gone,
+            "arriving" => State::Arriving,
+            "restoring" => State::Restoring,
             _ => State::Active,
         }
     }
@@ -125,6 +135,30 @@ pub fn set(
         db.execute(sql::WAKE, params![id, now])?;
     }
     Ok(())
+}
+
+/// Lets an archive be read into a tenant, which nobody else sees or works in until [`restored`]. False: it may not be
+/// now, because it is not active.
+pub fn restore(db: &dyn Db, id: &str, now: i64) -> Result<bool> {
+    Ok(db.execute(sql::RESTORE, params![id, now])? > 0)
+}
+
+/// Says that whoever reads the archive is alive. False: they were silent for so long that somebody else went on.
+pub fn keep_restoring(db: &dyn Db, id: &str, now: i64) -> Result<bool> {
+    Ok(db.execute(sql::KEEP_RESTORING, params![id, now])? > 0)
+}
+
+/// The archive was read, or nothing of it was kept: the tenant works.
+pub fn restored(db: &dyn Db, id: &str, now: i64) -> Result<()> {
+    if db.execute(sql::RESTORED, params![id, now])? > 0 {
+        db.execute(sql::WAKE, params![id, now])?;
+    }
+    Ok(())
+}
+
+/// Gives a tenant back whose archive nobody reads any more. True when it did.
+pub fn heal(db: &dyn Db, id: &str, now: i64) -> Result<bool> {
+    Ok(db.execute(sql::HEAL, params![id, now - SILENT, now])? > 0)
 }
 
 /// What people call the tenant, and whose it is.

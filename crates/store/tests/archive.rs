@@ -85,7 +85,7 @@ fn read(db: Box<dyn Db>, archive: &[u8], cut: usize) -> Result<Summary, Error> {
     for piece in archive.chunks(cut) {
         reader.push(piece)?;
     }
-    reader.finish()
+    reader.finish(|_| Ok(()))
 }
 
 fn scratch() -> (Scratch, Box<dyn Db>) {

@@ -293,6 +293,7 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
                 .iter()
                 .any(|p| rest.contains(p));
             let action = match method.as_str() {
+                _ if rest.ends_with("/archive") => Manage,
                 "get" => Read,
                 _ if manages => Manage,
                 _ => Write,
@@ -305,7 +306,7 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
     calls
 }
 
-const PAGES: [(&str, &str, Action); 19] = [
+const PAGES: [(&str, &str, Action); 20] = [
     ("GET", "/", Read),
     ("GET", "/leads", Read),
     ("GET", "/leads/1", Read),
@@ -321,6 +322,7 @@ const PAGES: [(&str, &str, Action); 19] = [
     ("POST", "/rules", Write),
     ("POST", "/profiles", Write),
     ("POST", "/profiles/1/activation", Write),
+    ("POST", "/profiles/1/password", Write),
     ("POST", "/requests/1/cancellation", Write),
     ("POST", "/settings/brand", Manage),
     ("POST", "/settings/domains", Manage),

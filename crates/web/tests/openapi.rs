@@ -15,6 +15,7 @@ use store::token::{self, Purpose, Token};
 use store::user::{self, User};
 use store::{Open, Place, params};
 use testkit::Stores;
+use web::slave::archive::is_restoration;
 use web::slave::upload::{Upload, is_upload};
 use web::slave::{self, access, custom_domain};
 use web::{Body, Config, Context, Request, Response, master, openapi, totp};
@@ -267,7 +268,7 @@ fn shape(path: &str) -> String {
 /// What takes no JSON, or is answered by the component itself because it waits for others.
 fn is_apart(method: &str, path: &str) -> bool {
     matches!(method, "POST" | "PUT")
-        && ["/imports", "/logo", "/verification"]
+        && ["/imports", "/logo", "/verification", "/archive"]
             .iter()
             .any(|end| path.ends_with(end))
 }
@@ -703,7 +704,10 @@ impl Site {
             }
         };
         let asked = request(method, &path, HeaderMap::new(), Vec::new());
-        if is_upload(&asked) || custom_domain::asked(&asked).is_some_and(|(_, api)| api) {
+        if is_upload(&asked)
+            || is_restoration(&asked)
+            || custom_domain::asked(&asked).is_some_and(|(_, api)| api)
+        {
             return true;
         }
         if path.ends_with(SPARE_DOMAIN) {

@@ -1,19 +1,29 @@
-//! A small HTTP client for commands: one call after the other, JSON both ways.
+//! A small HTTP client for commands: one call after the other, JSON both ways, and files as they are.
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
-type Http = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type Body = BoxBody<Bytes, io::Error>;
+type Http = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Body>;
 
 /// The longest answer that is read, in bytes.
 const ANSWER_MAX: usize = 64 << 20;
+/// How long an answer may take, or the next bytes of a file.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of a file that are read at once.
+const PIECE: usize = 256 << 10;
 
 /// A node at an address.
 pub struct Client {
@@ -49,33 +59,101 @@ impl Client {
 
     /// Makes a call; status and body, `null` where it is not JSON.
     pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
-        let mut request = http::Request::builder()
+        let (media, body) = match body {
+            Some(body) => (Some("application/json"), Bytes::from(body.to_string())),
+            None => (None, Bytes::new()),
+        };
+        let body = Full::new(body).map_err(|never| match never {}).boxed();
+        let request = self.request(method, path, media, body)?;
+        self.runtime.block_on(async {
+            let exchange = async { json(self.send(request).await?).await };
+            tokio::time::timeout(PATIENCE, exchange)
+                .await
+                .with_context(|| format!("{} does not answer", self.base))?
+        })
+    }
+
+    /// Writes what is at a path to `out`, or gives the problem in its place.
+    pub fn download(&self, path: &str, out: &mut dyn Write) -> Result<(u16, Value)> {
+        let body = Full::default().map_err(|never| match never {}).boxed();
+        let request = self.request("GET", path, None, body)?;
+        self.runtime.block_on(async {
+            let silent = || format!("{} does not answer", self.base);
+            let sent = tokio::time::timeout(PATIENCE, self.send(request));
+            let answer = sent.await.with_context(silent)??;
+            if answer.status() != 200 {
+                return json(answer).await;
+            }
+            let mut body = answer.into_body();
+            while let Some(frame) = tokio::time::timeout(PATIENCE, body.frame())
+                .await
+                .with_context(silent)?
+            {
+                if let Ok(data) = frame?.into_data() {
+                    out.write_all(&data)?;
+                }
+            }
+            Ok((200, Value::Null))
+        })
+    }
+
+    /// Puts a file at a path, however large it is; status and body of the answer.
+    pub fn upload(&self, path: &str, media: &str, file: File) -> Result<(u16, Value)> {
+        let pieces = futures::stream::iter(Pieces(file));
+        let body = BodyExt::boxed(StreamBody::new(pieces));
+        let request = self.request("PUT", path, Some(media), body)?;
+        self.runtime
+            .block_on(async { json(self.send(request).await?).await })
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        media: Option<&str>,
+        body: Body,
+    ) -> Result<Request<Body>> {
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("accept", "application/json");
         if let Some(bearer) = &self.bearer {
             request = request.header("authorization", format!("Bearer {bearer}"));
         }
-        let body = match body {
-            Some(body) => {
-                request = request.header("content-type", "application/json");
-                Bytes::from(body.to_string())
+        if let Some(media) = media {
+            request = request.header("content-type", media);
+        }
+        Ok(request.body(body)?)
+    }
+
+    async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>> {
+        let sent = self.http.request(request).await;
+        sent.with_context(|| format!("{} cannot be reached", self.base))
+    }
+}
+
+async fn json(answer: Response<Incoming>) -> Result<(u16, Value)> {
+    let status = answer.status().as_u16();
+    let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
+    let body = body.map_err(|e| anyhow::anyhow!("{e}"))?.to_bytes();
+    Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+}
+
+/// A file, piece by piece.
+struct Pieces(File);
+
+impl Iterator for Pieces {
+    type Item = io::Result<Frame<Bytes>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut piece = vec![0; PIECE];
+        match self.0.read(&mut piece) {
+            Ok(0) => None,
+            Ok(n) => {
+                piece.truncate(n);
+                Some(Ok(Frame::data(piece.into())))
             }
-            None => Bytes::new(),
-        };
-        let request = request.body(Full::new(body))?;
-        let exchange = async {
-            let answer = self.http.request(request).await?;
-            let status = answer.status().as_u16();
-            let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-            let body = body.map_err(|e| anyhow::anyhow!("{e}"))?.to_bytes();
-            anyhow::Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
-        };
-        let answer = self
-            .runtime
-            .block_on(async { tokio::time::timeout(PATIENCE, exchange).await });
-        answer
-            .with_context(|| format!("{} does not answer", self.base))?
-            .with_context(|| format!("{} cannot be reached", self.base))
+            Err(e) => Some(Err(e)),
+        }
     }
 }

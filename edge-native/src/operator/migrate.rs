@@ -1,7 +1,7 @@
 //! `sluice migrate --all`: brings every sub-account's database up to date now, instead of when it is next touched.
 
-use super::Master;
 use super::client::Client;
+use super::{Master, reason};
 use crate::cli::Migrate;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -20,13 +20,7 @@ pub fn run(options: &Migrate) -> Result<()> {
         if node["kind"] != "slave" || !live {
             continue;
         }
-        let id = node["id"].as_str().unwrap_or_default();
-        let url = match id {
-            "local" => at.master.as_str(),
-            _ => node["base_url"].as_str().unwrap_or_default(),
-        };
-        let token = master.as_master(id)?;
-        match slave(&Client::new(url, Some(&token))?) {
+        match slave(&master.slave(node)?) {
             Ok((done, failed)) => {
                 println!("{}: {done} up to date, {} failed", name(node), failed.len());
                 for (tenant, reason) in &failed {
@@ -59,11 +53,7 @@ fn slave(slave: &Client) -> Result<(u64, Vec<(String, String)>)> {
         let body = json!({"after": after, "limit": AT_ONCE});
         let (status, answer) = slave.call("POST", "/node/v1/migrations", Some(&body))?;
         if status != 200 {
-            let text = answer["detail"].as_str().or(answer["title"].as_str());
-            bail!(
-                "it answered {status}: {}",
-                text.unwrap_or("no reason given")
-            );
+            bail!("it answered {status}: {}", reason(&answer));
         }
         done += answer["done"].as_u64().unwrap_or_default();
         for one in answer["failed"].as_array().into_iter().flatten() {

@@ -1,6 +1,7 @@
 //! The operator's commands. They talk HTTP to the master that runs, and show it a short statement that only a holder of
 //! its `secret_key` can make.
 
+mod archive;
 mod client;
 pub mod join;
 pub mod migrate;
@@ -12,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client::Client;
 use ed25519_dalek::{Signer, SigningKey};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,6 +24,7 @@ const HOLDS: u64 = 120;
 /// The master, for its operator.
 pub struct Master {
     client: Client,
+    url: String,
     secret: String,
 }
 
@@ -32,22 +35,32 @@ impl Master {
         let token = statement(&secret, "operator", "master", now()?);
         Ok(Self {
             client: Client::new(url, Some(&token))?,
+            url: url.to_owned(),
             secret,
         })
     }
 
-    /// A statement as the master makes it when it calls a slave.
-    pub fn as_master(&self, node: &str) -> Result<String> {
-        Ok(statement(&self.secret, "master", node, now()?))
+    /// A slave as the API shows it, called as the master calls it.
+    pub fn slave(&self, node: &Value) -> Result<Client> {
+        let id = node["id"].as_str().unwrap_or_default();
+        let url = match id {
+            "local" => self.url.as_str(),
+            _ => node["base_url"].as_str().unwrap_or_default(),
+        };
+        let token = statement(&self.secret, "master", id, now()?);
+        Client::new(url, Some(&token))
+    }
+
+    /// The slave that a sub-account lives on.
+    pub fn home_of(&self, id: &str) -> Result<Client> {
+        let subaccount = self.call("GET", &format!("/api/v1/subaccounts/{id}"), None)?;
+        let node = subaccount["node_id"].as_str();
+        let node = node.context("the sub-account has no slave yet: see `sluice tenant show`")?;
+        self.slave(&self.call("GET", &format!("/api/v1/nodes/{node}"), None)?)
     }
 
     /// Calls it; the answer's body.
-    pub fn call(
-        &self,
-        method: &str,
-        path: &str,
-        body: Option<&serde_json::Value>,
-    ) -> Result<serde_json::Value> {
+    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let (status, answer) = self.client.call(method, path, body)?;
         if (200..300).contains(&status) {
             return Ok(answer);
@@ -58,12 +71,14 @@ impl Master {
                  SPIN_VARIABLE_SECRET_KEY as for the master; and compare the clocks"
             );
         }
-        let text = answer["detail"].as_str().or(answer["title"].as_str());
-        bail!(
-            "the master answered {status}: {}",
-            text.unwrap_or("no reason given")
-        )
+        bail!("the master answered {status}: {}", reason(&answer))
     }
+}
+
+/// What a problem says, for people.
+fn reason(problem: &Value) -> &str {
+    let text = problem["detail"].as_str().or(problem["title"].as_str());
+    text.unwrap_or("no reason given")
 }
 
 /// The master's `secret_key`, from where the master has it.

@@ -1,6 +1,6 @@
 //! `sluice tenant …`: what the operator does with one sub-account, whosever it is.
 
-use super::Master;
+use super::{Master, archive};
 use crate::cli::{AtMaster, TenantCommand};
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ pub fn run(at: &AtMaster, command: &TenantCommand) -> Result<()> {
         TenantCommand::Undelete { id } => {
             master.call("POST", &format!("{}/restoration", path(id)), None)?
         }
+        TenantCommand::Archive { id, to } => return archive::write(&master, id, to),
+        TenantCommand::Restore { from, to } => return archive::restore(&master, from, to),
     };
     show(&now);
     Ok(())

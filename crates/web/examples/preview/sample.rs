@@ -785,6 +785,7 @@ fn profiles() -> Vec<(&'static str, String)> {
             state: s(state),
             active: true,
             trouble: None,
+            locked: false,
             daily_max: Some(150),
             interval_ms: Some(45_000),
             sent,

@@ -41,6 +41,9 @@ pub struct View {
     /// Until when it can be brought back, when it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purge_at: Option<i64>,
+    /// The slave that it lives on; for the operator only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_id: Option<String>,
 }
 
 impl View {
@@ -57,6 +60,7 @@ impl View {
             reason: s.reason,
             base_url: s.base_url.map(whole),
             created_at: s.created_at,
+            node_id: None,
         }
     }
 }
@@ -100,6 +104,7 @@ pub fn create(
         base_url: None,
         created_at: cx.now,
         purge_at: None,
+        node_id: None,
     })
 }
 
@@ -201,7 +206,15 @@ impl Owner {
 /// When the store fails.
 pub fn get(cx: &Context<'_>, db: &dyn Db, owner: &Owner) -> Answer {
     let found = subaccount::any(db, &owner.found.id)?.ok_or_else(Problem::not_found)?;
-    Ok(Response::json(200, &View::new(cx, found)))
+    let node_id = match owner.operator {
+        true => placement::home(db, &found.id)?,
+        false => None,
+    };
+    let view = View {
+        node_id,
+        ..View::new(cx, found)
+    };
+    Ok(Response::json(200, &view))
 }
 
 /// What `PATCH` takes.

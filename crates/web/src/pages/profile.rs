@@ -4,7 +4,8 @@ use askama::Template;
 
 use super::{Field, Page, filters, view};
 
-/// `GET {base}/profiles`. `POST {base}/profiles/{id}/activation` (field `active` = 1 or 0) switches.
+/// `GET {base}/profiles`. `POST {base}/profiles/{id}/activation` (field `active` = 1 or 0) switches,
+/// `…/password` (field `password`) gives it another one.
 #[derive(Debug, Template)]
 #[template(path = "profile/list.html")]
 pub struct Profiles {
@@ -36,6 +37,8 @@ pub struct ProfileRow {
     pub active: bool,
     /// The last thing that went wrong ("connection refused, 4 times since 13:20").
     pub trouble: Option<String>,
+    /// Whether its password must be entered again.
+    pub locked: bool,
     /// Most mails in 24 hours.
     pub daily_max: Option<i64>,
     /// Least time between two mails.

@@ -165,6 +165,7 @@ pub fn without_master(
 /// What a call below a sub-account does; `path` is what follows `/s/{id}`.
 pub fn action(method: &Method, path: &[&str]) -> Action {
     match (method, path) {
+        (_, ["api", "v1", "archive", ..]) => Action::Manage,
         (&Method::GET | &Method::HEAD, _) => Action::Read,
         (_, ["settings", ..] | ["api", "v1", "settings" | "logo" | "domains", ..]) => {
             Action::Manage
@@ -211,6 +212,16 @@ pub fn scope<'a>(
         State::Moving | State::Frozen => Err(moving()),
         State::Suspended => Err(suspended()),
         State::Deleted | State::Gone => Err(deleted()),
+        State::Restoring => Err(restoring()),
+        State::Arriving => Err(Problem::not_found()),
+    }
+}
+
+fn restoring() -> Problem {
+    Problem {
+        retry_after: Some(10),
+        ..Problem::new(503, "The sub-account is being restored")
+            .detail("An archive is read into it. Nothing was changed. Try again when that is done.")
     }
 }
 
@@ -241,7 +252,8 @@ pub fn public<'a>(cx: &'a Context<'a>, id: &str) -> Result<Scope<'a>, Problem> {
     match scope.state {
         State::Active | State::Suspended | State::Moving => Ok(scope),
         State::Frozen => Err(moving()),
-        State::Deleted | State::Gone => Err(Problem::not_found()),
+        State::Restoring => Err(restoring()),
+        State::Deleted | State::Gone | State::Arriving => Err(Problem::not_found()),
     }
 }
 
@@ -273,7 +285,7 @@ pub fn moved(
     Ok((own || proves_itself).then_some(moved.to))
 }
 
-/// Opens a tenant's database, unless the caller may not know that it is there.
+/// Opens a tenant's database, unless the caller may not know that it is there, or what is in it is not complete.
 fn open<'a>(
     cx: &'a Context<'a>,
     id: &str,
@@ -283,7 +295,12 @@ fn open<'a>(
     let tenant = tenant::get(&*control, id)?
         .filter(may)
         .ok_or_else(Problem::not_found)?;
-    let state = tenant_state::get(&*control, id)?.state;
+    let state = match tenant_state::get(&*control, id)?.state {
+        State::Restoring if !tenant_state::heal(&*control, id, cx.now)? => return Err(restoring()),
+        State::Restoring => State::Active,
+        State::Arriving => return Err(Problem::not_found()),
+        state => state,
+    };
     let db = tenant::open(cx.stores, &*control, &tenant)?;
     Ok(Scope {
         cx,

@@ -1,6 +1,7 @@
 //! The slave: sub-accounts, and the workers that work for them.
 
 pub mod access;
+pub mod archive;
 pub mod custom_domain;
 pub mod domain_proof;
 pub mod import;
@@ -201,6 +202,7 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["requests", id]) if *m == get => request::get(scope, id),
         (m, ["requests", id, "cancellation"]) if *m == post => request::cancel(scope, id),
         (m, ["timeline"]) if *m == get => timeline::points(scope, request),
+        (m, ["archive"]) if *m == get => archive::download(scope),
         (m, ["imports", id, "errors.csv"]) if *m == get => import::errors(scope, id),
         (m, ["settings"]) if *m == get => settings::get(scope),
         (m, ["settings"]) if *m == put => {
@@ -217,7 +219,9 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["domains", name]) if *m == delete => custom_domain::delete(scope, name),
         (
             _,
-            ["settings" | "logo" | "domains"] | ["domains", _] | ["domains", _, "verification"],
+            ["settings" | "logo" | "domains" | "archive"]
+            | ["domains", _]
+            | ["domains", _, "verification"],
         ) => Err(Problem::method_not_allowed()),
         (_, ["imports" | "leads" | "tags" | "profiles" | "rules" | "requests" | "timeline"])
         | (_, ["imports" | "leads" | "profiles" | "rules" | "requests", _])

@@ -10,7 +10,7 @@ use store::{Db, tenant, transaction};
 use crate::context::Context;
 use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
-use crate::slave::custom_domain;
+use crate::slave::{access, archive, custom_domain};
 
 /// Answers `/node/v1/…`.
 ///
@@ -20,15 +20,21 @@ pub fn route(cx: &Context<'_>, request: &Request, path: &[&str]) -> Answer {
     match (&request.method, path) {
         (&Method::PUT, ["subaccounts", id]) => place(cx, &uuid(id)?, &request.json()?),
         (&Method::DELETE, ["subaccounts", id]) => release(cx, &uuid(id)?, request),
+        (&Method::GET, ["subaccounts", id, "archive"]) => {
+            archive::download(&access::any(cx, &uuid(id)?)?)
+        }
         (&Method::GET, ["status"]) => Ok(Response::json(
             200,
             &room(cx, &*cx.control()?, String::new())?,
         )),
         (&Method::POST, ["migrations"]) => migrations(cx, &request.json()?),
         (&Method::GET, ["domains"]) => custom_domain::verified(cx, request),
-        (_, ["subaccounts", _] | ["status" | "migrations" | "domains"]) => {
-            Err(Problem::method_not_allowed())
-        }
+        (
+            _,
+            ["subaccounts", _]
+            | ["subaccounts", _, "archive"]
+            | ["status" | "migrations" | "domains"],
+        ) => Err(Problem::method_not_allowed()),
         _ => Err(Problem::not_found()),
     }
 }
@@ -83,6 +89,7 @@ fn place(cx: &Context<'_>, id: &str, placement: &Placement) -> Answer {
         Wish::Deleted => State::Deleted,
     };
     let control = cx.control()?;
+    tenant_state::heal(&*control, id, cx.now)?;
     let tenant = transaction(&*control, || {
         let known = tenant_state::get(&*control, id)?;
         if known.state == State::Gone && placement.revision <= known.revision {

@@ -113,20 +113,8 @@ fn check(input: &NewProfile) -> Result<(), Problem> {
             "username and password go together",
         ));
     }
-    for (field, value) in [
-        ("settings.username", &s.username),
-        ("settings.password", &s.password),
-    ] {
-        if value
-            .as_ref()
-            .is_some_and(|v| v.is_empty() || v.len() > 1000 || v.contains(['\0', '\r', '\n']))
-        {
-            return Err(Problem::invalid(
-                field,
-                "must have 1 to 1000 bytes and no line breaks",
-            ));
-        }
-    }
+    check_secret("settings.username", s.username.as_deref())?;
+    check_secret("settings.password", s.password.as_deref())?;
     if input.quotas.daily_max == Some(0) {
         return Err(Problem::invalid(
             "quotas.daily_max",
@@ -142,8 +130,20 @@ fn check(input: &NewProfile) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What AUTH can take.
+fn check_secret(field: &str, value: Option<&str>) -> Result<(), Problem> {
+    let bad = |v: &str| v.is_empty() || v.len() > 1000 || v.contains(['\0', '\r', '\n']);
+    match value.is_some_and(bad) {
+        true => Err(Problem::invalid(
+            field,
+            "must have 1 to 1000 bytes and no line breaks",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Where a tenant's sealed passwords belong.
-fn place(subaccount: &str) -> String {
+pub fn place(subaccount: &str) -> String {
     format!("profile/{subaccount}")
 }
 
@@ -187,7 +187,7 @@ pub fn create(scope: &Scope<'_>, input: NewProfile) -> Result<serde_json::Value,
             scope.cx.now,
         )?)
     })?;
-    view(&find(scope, id)?).ok_or_else(Problem::not_found)
+    shown(scope, &find(scope, id)?).ok_or_else(Problem::not_found)
 }
 
 /// A worker's id: that of a node, or `local` for the one that the slave's own host runs.
@@ -226,6 +226,24 @@ pub fn view(p: &Profile) -> Option<serde_json::Value> {
     }))
 }
 
+/// Why a profile cannot work that came with an archive: its password was sealed for another sub-account, or elsewhere.
+pub const LOCKED: &str =
+    "Enter the password again: it was sealed where this sub-account's archive was made.";
+
+/// Whether a profile has a password that cannot be opened here.
+pub fn is_locked(scope: &Scope<'_>, p: &Profile) -> bool {
+    opened(&scope.cx.config.secret_key, &scope.tenant.id, p).is_none()
+}
+
+/// A profile without its secrets, and the reason why it cannot work.
+fn shown(scope: &Scope<'_>, p: &Profile) -> Option<serde_json::Value> {
+    let mut shown = view(p)?;
+    if is_locked(scope, p) {
+        shown["reason"] = LOCKED.into();
+    }
+    Some(shown)
+}
+
 /// A profile's settings with its secrets, for the worker that runs it.
 pub fn opened(config_key: &str, subaccount: &str, p: &Profile) -> Option<SmtpSettings> {
     let kept: Kept = serde_json::from_str(&p.settings).ok()?;
@@ -248,7 +266,8 @@ pub fn opened(config_key: &str, subaccount: &str, p: &Profile) -> Option<SmtpSet
 /// # Errors
 /// When the store fails.
 pub fn list(scope: &Scope<'_>) -> Answer {
-    let items: Vec<_> = profile::list(&*scope.db)?.iter().filter_map(view).collect();
+    let all = profile::list(&*scope.db)?;
+    let items: Vec<_> = all.iter().filter_map(|p| shown(scope, p)).collect();
     Ok(Response::json(200, &json!({"items": items})))
 }
 
@@ -260,7 +279,7 @@ pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
     let profile = find(scope, input::id(id)?)?;
     Ok(Response::json(
         200,
-        &view(&profile).ok_or_else(Problem::not_found)?,
+        &shown(scope, &profile).ok_or_else(Problem::not_found)?,
     ))
 }
 
@@ -273,23 +292,35 @@ pub struct Change {
     /// The worker that it is for; null for any that takes such.
     #[serde(deserialize_with = "input::present")]
     pub worker: Option<Option<String>>,
+    /// For AUTH. Kept sealed, never shown.
+    pub password: Option<String>,
 }
 
-/// Switches a profile on or off, or gives it to another worker.
+/// Switches a profile on or off, gives it to another worker, or gives it another password.
 ///
 /// # Errors
-/// 404 when there is none, 422 for a field that cannot be taken.
+/// 404 when there is none, 409 when it is to work without its password, 422 for a field that cannot be taken.
 pub fn change(scope: &Scope<'_>, id: &str, input: &Change) -> Answer {
     let id = input::id(id)?;
-    find(scope, id)?;
+    let before = find(scope, id)?;
+    let settings = match &input.password {
+        Some(password) => Some(with_password(scope, &before, password)?),
+        None if input.active == Some(true) && is_locked(scope, &before) => {
+            return Err(Problem::new(409, "The profile has no password").detail(LOCKED));
+        }
+        None => None,
+    };
     let worker = match &input.worker {
         Some(id) => Some(worker(id.as_deref())?),
         None => None,
     };
-    if input.active.is_none() && worker.is_none() {
+    if input.active.is_none() && worker.is_none() && settings.is_none() {
         return Err(Problem::invalid("active", "say what is to change"));
     }
     scope.promising(&["profiles", "plan", "claim"], || {
+        if let Some(settings) = &settings {
+            profile::set_settings(&*scope.db, id, settings, scope.cx.now)?;
+        }
         if let Some(active) = input.active {
             profile::set_active(&*scope.db, id, active, scope.cx.now)?;
         }
@@ -300,6 +331,21 @@ pub fn change(scope: &Scope<'_>, id: &str, input: &Change) -> Answer {
     })?;
     Ok(Response::json(
         200,
-        &view(&find(scope, id)?).ok_or_else(Problem::not_found)?,
+        &shown(scope, &find(scope, id)?).ok_or_else(Problem::not_found)?,
     ))
+}
+
+/// The settings of a profile with another password.
+fn with_password(scope: &Scope<'_>, p: &Profile, password: &str) -> Result<String, Problem> {
+    check_secret("password", Some(password))?;
+    let mut kept: Kept = serde_json::from_str(&p.settings).map_err(|_| Problem::not_found())?;
+    if kept.username.is_none() {
+        return Err(Problem::invalid(
+            "password",
+            "is not needed: the profile has no user name",
+        ));
+    }
+    let sealer = Sealer::new(&scope.cx.config.secret_key);
+    kept.password = Some(sealer.seal(&place(&scope.tenant.id), password));
+    Ok(serde_json::to_string(&kept).unwrap_or_default())
 }

@@ -12,9 +12,10 @@ use tempfile::TempDir;
 use web::assertion::Said;
 use web::master::node::{Introspect, Introspected};
 use web::slave::access::Caller;
+use web::slave::archive::{self, Restoration};
 use web::slave::upload::{Upload, is_upload};
 use web::slave::{self, access, custom_domain, site};
-use web::{Body, Config, Context, Request, Response, master};
+use web::{Body, Config, Context, Identity, Problem, Request, Response, master};
 use worker_api::{OutboxClaimed, OutboxMail, OutboxReport, OutboxResults, Outcome};
 
 /// Each place is a file, or a database of a server.
@@ -216,6 +217,11 @@ impl Site {
                 Err(problem) => slave::upload::refused(&slave, &request, who.as_ref(), problem),
             };
         }
+        if archive::is_restoration(&request) {
+            let body = std::mem::take(&mut request.body);
+            return restore(&slave, &request, who.as_ref(), &body)
+                .unwrap_or_else(Problem::into_response);
+        }
         if custom_domain::asked(&request).is_some() {
             // Without a resolver: only who may ask it.
             return match custom_domain::admit(&slave, &request, who.as_ref()) {
@@ -278,6 +284,19 @@ impl Site {
         Answer::Done(serde_json::from_str(&text(&answer)).expect("a good answer"))
     }
 
+    /// The databases of this installation.
+    pub fn stores(&self) -> impl Open + '_ {
+        Files(self.folder.path())
+    }
+
+    /// Whoever has this cookie (`name=value`).
+    pub fn person(&self, cookie: &str) -> Person<'_> {
+        Person {
+            site: self,
+            cookie: cookie.to_owned(),
+        }
+    }
+
     pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
         self.send(Method::POST, path, &[], encoded(fields))
     }
@@ -294,6 +313,20 @@ impl Site {
         let cookie = cookie.split(';').next().expect("a pair").to_owned();
         Person { site: self, cookie }
     }
+}
+
+/// What the component does with an archive that comes.
+fn restore(
+    cx: &Context<'_>,
+    request: &Request,
+    who: Option<&Identity>,
+    body: &[u8],
+) -> Result<Response, Problem> {
+    let mut restoration = Restoration::begin(archive::admit(cx, request, who)?)?;
+    for part in body.chunks(1000) {
+        restoration.push(part, cx.now)?;
+    }
+    restoration.finish()
 }
 
 impl Person<'_> {

@@ -206,6 +206,7 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (&Method::POST, ["profiles"]) => profile::create(scope, page, request),
         (&Method::GET, ["profiles", "new"]) => Ok(profile::form(page)),
         (&Method::POST, ["profiles", id, "activation"]) => profile::switch(scope, request, id),
+        (&Method::POST, ["profiles", id, "password"]) => profile::unlock(scope, request, id),
         (&Method::GET, ["rules"]) => rule::list(scope, page),
         (&Method::POST, ["rules"]) => rule::create(scope, page, request),
         (&Method::GET, ["rules", "new"]) => rule::form(scope, page),
@@ -232,7 +233,7 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (_, [] | [""])
         | (_, ["leads" | "imports" | "profiles" | "rules" | "requests" | "timeline"])
         | (_, ["leads" | "imports" | "rules" | "requests", _] | ["profiles", "new"])
-        | (_, ["profiles" | "rules", _, "activation"])
+        | (_, ["profiles" | "rules", _, "activation"] | ["profiles", _, "password"])
         | (_, ["imports", _, "progress"] | ["requests", _, "cancellation"]) => {
             Err(Problem::method_not_allowed())
         }

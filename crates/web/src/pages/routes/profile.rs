@@ -36,7 +36,10 @@ pub fn list(scope: &Scope<'_>, page: Page) -> Answer {
             let mails = if r.n == 1 { "mail" } else { "mails" };
             format!("{n} {mails} to be tried again. {}", r.error)
         });
-        items.extend(row(&profile, usage, state(&profile, &running), trouble));
+        let locked = api::is_locked(scope, &profile);
+        let trouble = trouble.or(locked.then(|| api::LOCKED.to_owned()));
+        let row = row(&profile, usage, state(&profile, &running), trouble);
+        items.extend(row.map(|row| ProfileRow { locked, ..row }));
     }
     items.sort_by_key(|p| p.name.to_lowercase());
     Ok(Response::html(200, Profiles { page, items }.render()))
@@ -56,6 +59,7 @@ fn row(p: &Profile, usage: Usage, state: &str, trouble: Option<String>) -> Optio
         state: state.to_owned(),
         active: p.active,
         trouble,
+        locked: false,
         daily_max: p.quotas.daily_max.map(i64::from),
         interval_ms: p.quotas.interval_ms.map(i64::from),
         sent: usage.begun,
@@ -134,7 +138,16 @@ pub fn switch(scope: &Scope<'_>, request: &Request, id: &str) -> Answer {
     let active = active(request)?;
     let change = Change {
         active: Some(active),
-        worker: None,
+        ..Change::default()
+    };
+    api::change(scope, id, &change)?;
+    Ok(Response::see_other(&format!("{}/profiles", scope.base())))
+}
+
+pub fn unlock(scope: &Scope<'_>, request: &Request, id: &str) -> Answer {
+    let change = Change {
+        password: Some(Form::of(request).get("password").to_owned()),
+        ..Change::default()
     };
     api::change(scope, id, &change)?;
     Ok(Response::see_other(&format!("{}/profiles", scope.base())))
