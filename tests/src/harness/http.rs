@@ -91,6 +91,17 @@ impl Http {
         self.send("POST", path, &[("content-type", content_type)], body)
     }
 
+    /// DELETE.
+    pub fn delete(&self, path: &str) -> Reply {
+        self.send("DELETE", path, &[], &[])
+    }
+
+    /// PUT of JSON.
+    pub fn put(&self, path: &str, body: &Value) -> Reply {
+        let kind = [("content-type", "application/json")];
+        self.send("PUT", path, &kind, body.to_string().as_bytes())
+    }
+
     /// Any request; a path that is a whole URL is taken as it is. Panics if no answer came.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         self.try_send(method, path, headers, body)

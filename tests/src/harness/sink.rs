@@ -95,6 +95,22 @@ impl Sink {
     }
 }
 
+impl Sink {
+    /// The newest mail to an address with a subject, as soon as there is one.
+    #[track_caller]
+    pub fn mail_to(&self, to: &str, subject: &str) -> Mail {
+        eventually(&format!("\"{subject}\" to {to}"), SOON, || {
+            let is_it = |m: &Mail| m.to() == to && m.header("Subject") == subject;
+            self.mails().into_iter().rfind(is_it)
+        })
+    }
+
+    /// What makes it the relay of a host: the value of `SLUICE_RELAY`.
+    pub fn relay(&self) -> String {
+        format!("smtp://127.0.0.1:{}?tls=none", self.port)
+    }
+}
+
 /// One mail as it arrived.
 #[derive(Debug)]
 pub struct Mail(Value);
@@ -149,6 +165,23 @@ impl Mail {
     /// Who logged in.
     pub fn login(&self) -> Option<&str> {
         self.0["login"].as_str()
+    }
+
+    /// The link in the text.
+    #[track_caller]
+    pub fn link(&self) -> String {
+        let mut words = self.text().split_whitespace();
+        let link = words.find(|word| word.starts_with("http"));
+        link.unwrap_or_else(|| panic!("a link in {}", self.text()))
+            .to_owned()
+    }
+
+    /// The secret part of the link.
+    #[track_caller]
+    pub fn token(&self) -> String {
+        let link = self.link();
+        let (_, token) = link.split_once("?token=").expect("a token in the link");
+        token.to_owned()
     }
 
     /// The URL of `List-Unsubscribe`.

@@ -11,9 +11,9 @@ use tests::harness::{
 };
 
 /// A revocation is known everywhere within two seconds; a busy machine gets some more to answer.
-const REVOKED: Duration = Duration::from_secs(5);
+pub(crate) const REVOKED: Duration = Duration::from_secs(5);
 
-fn master() -> Sluice {
+pub(crate) fn master() -> Sluice {
     Options::default()
         .no_worker()
         .argument("--manifest")
@@ -24,7 +24,7 @@ fn master() -> Sluice {
 }
 
 /// The operator's command line on the master's data folder.
-fn operator(master: &Sluice, arguments: &[&str]) -> String {
+pub(crate) fn operator(master: &Sluice, arguments: &[&str]) -> String {
     let output = Command::new(root().join("target/release/sluice"))
         .args(arguments)
         .args(["--master", &master.url(), "--data"])
@@ -37,14 +37,14 @@ fn operator(master: &Sluice, arguments: &[&str]) -> String {
 }
 
 /// The word after another one.
-fn after<'a>(text: &'a str, word: &str) -> &'a str {
+pub(crate) fn after<'a>(text: &'a str, word: &str) -> &'a str {
     let mut words = text.split_whitespace();
     words.find(|w| *w == word);
     words.next().unwrap_or_else(|| panic!("no {word}: {text}"))
 }
 
 /// A slave with so few slots, as it is written into a manifest of its own.
-fn slave_manifest(slave: &Sluice, slots: usize) -> PathBuf {
+pub(crate) fn slave_manifest(slave: &Sluice, slots: usize) -> PathBuf {
     let text = std::fs::read_to_string(root().join("deploy/slave.toml")).unwrap();
     let build = root().join("build").display().to_string();
     let text = text
@@ -56,7 +56,7 @@ fn slave_manifest(slave: &Sluice, slots: usize) -> PathBuf {
 }
 
 /// A slave that has joined: its host, and its node's id.
-fn slave(master: &Sluice, name: &str, slots: usize) -> (Sluice, String) {
+pub(crate) fn slave(master: &Sluice, name: &str, slots: usize) -> (Sluice, String) {
     let invited = operator(master, &["node", "add", "--kind", "slave", "--name", name]);
     let bare = Sluice::prepare(Options::default().no_worker());
     let manifest = slave_manifest(&bare, slots);
@@ -89,7 +89,7 @@ fn worker(master: &Sluice, slave: &str, name: &str) -> (Worker, String) {
     (worker, id.to_owned())
 }
 
-fn node(agency: &Agency, id: &str) -> Value {
+pub(crate) fn node(agency: &Agency, id: &str) -> Value {
     agency
         .http
         .get(&format!("/api/v1/nodes/{id}"))
@@ -97,21 +97,21 @@ fn node(agency: &Agency, id: &str) -> Value {
         .json()
 }
 
-fn healthy(agency: &Agency, id: &str) {
+pub(crate) fn healthy(agency: &Agency, id: &str) {
     eventually_true("a node that reports", SOON, || {
         node(agency, id)["healthy"] == true
     });
 }
 
 /// Asks for a sub-account without waiting for it.
-fn ask(agency: &Agency, name: &str) -> String {
+pub(crate) fn ask(agency: &Agency, name: &str) -> String {
     let made = agency
         .http
         .post("/api/v1/subaccounts", &json!({"name": name}));
     made.expect(202).json()["id"].as_str().unwrap().to_owned()
 }
 
-fn seen(agency: &Agency, id: &str) -> Value {
+pub(crate) fn seen(agency: &Agency, id: &str) -> Value {
     let path = format!("/api/v1/subaccounts/{id}");
     agency.http.get(&path).expect(200).json()
 }
