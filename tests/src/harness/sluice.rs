@@ -1,8 +1,11 @@
 //! The host as a person starts it: `sluice up` on a data folder of its own.
 
 use std::ffi::OsString;
+use std::fs::DirEntry;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -13,6 +16,26 @@ use super::{Http, Worker, bearers};
 
 /// Starting compiles the components once, if no test did before.
 const READY: Duration = Duration::from_secs(120);
+
+/// Compiled components are the same for every host, so all of them share one folder; what is older than a day goes.
+fn compiled() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = root().join("target/test-cache");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let is_old = |entry: &DirEntry| {
+            let time = entry.metadata().and_then(|m| m.modified()).ok();
+            let age = time.and_then(|time| time.elapsed().ok());
+            age.is_some_and(|age| age > Duration::from_secs(24 * 3600))
+        };
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        for entry in entries.filter(is_old) {
+            // Another run may have been faster.
+            let _ = std::fs::remove_file(entry.path());
+        }
+        folder
+    });
+    &FOLDER
+}
 
 /// How to start it.
 #[derive(Default, Clone)]
@@ -63,12 +86,15 @@ impl Sluice {
 
     /// A host that is not started yet.
     pub fn prepare(options: Options) -> Sluice {
-        Sluice {
+        let sluice = Sluice {
             options,
             folder: TempDir::new().expect("a folder"),
             port: free_port(),
             process: None,
-        }
+        };
+        std::fs::create_dir(sluice.data()).expect("a folder");
+        symlink(compiled(), sluice.data().join("cache")).expect("a link");
+        sluice
     }
 
     /// The same folder and port with other options; it must be down.

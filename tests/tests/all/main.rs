@@ -16,6 +16,7 @@ mod nodes;
 mod openapi;
 mod pages;
 mod people;
+mod people_pages;
 mod postgres;
 mod smtp_faults;
 mod start_stop;

@@ -128,9 +128,7 @@ fn a_second_factor_is_asked_for_and_a_recovery_code_replaces_it_once() {
             .post(&format!("/api/v1/second-factor{path}"), &body)
     };
     of("", json!({"password": "not it"})).expect_problem_on("password");
-    let setup = of("", json!({"password": ann.password}))
-        .expect(200)
-        .json();
+    let setup = of("", json!({"password": ann.password})).expect(200).json();
     let secret = setup["secret"].as_str().unwrap();
     let uri = setup["uri"].as_str().unwrap();
     assert!(
