@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tungstenite::{Message, WebSocket};
 
 use super::process::{Process, root, sweep};
-use super::{SOON, eventually, eventually_true};
+use super::{SOON, eventually_true};
 
 /// One browser with a profile folder of its own.
 pub struct Browser {
@@ -174,7 +174,7 @@ impl Page {
 
     /// Waits for a condition; a failure shows the page's text.
     pub fn wait_until(&mut self, what: &str, mut condition: impl FnMut(&mut Page) -> bool) {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         while !condition(self) {
             if started.elapsed() > 2 * SOON {
                 let (url, text) = (self.url(), self.text());
@@ -308,20 +308,22 @@ impl Page {
         self.socket
             .send(Message::text(call.to_string()))
             .expect("the browser");
-        eventually("an answer of the browser", SOON, || {
+        // Without a pause: a page that loads sends dozens of events before the answer, and reading waits by itself.
+        let end = Instant::now() + SOON;
+        loop {
+            assert!(Instant::now() < end, "no answer of the browser to {method}");
             let Message::Text(text) = self.socket.read().expect("the browser") else {
-                return None;
+                continue;
             };
             let mut message: Value = serde_json::from_str(&text).expect("JSON");
             if message["id"] == self.next {
-                return Some(match message["error"].take() {
+                return match message["error"].take() {
                     Value::Null => Ok(message["result"].take()),
                     error => Err(error.to_string()),
-                });
+                };
             }
             self.note(&message);
-            None
-        })
+        }
     }
 
     fn note(&mut self, event: &Value) {
