@@ -91,6 +91,14 @@ pub enum TenantCommand {
         /// Which.
         id: String,
     },
+    /// Move it to another slave; it can be read meanwhile.
+    Move {
+        /// Which.
+        id: String,
+        /// The slave, by its id [default: the one with the most free slots]
+        #[arg(long, value_name = "NODE")]
+        to: Option<String>,
+    },
     /// Write all that it holds to one file.
     Archive {
         /// Which.

@@ -55,15 +55,18 @@ where status in ('requested', 'allocating') and deleted_at is null and next_atte
 
 -- name: any-due
 -- Most ticks find nothing, and learn it without the write lock.
-select 1 from placement where next_at <= ?1 and lease_until <= ?1 limit 1;
+select 1 from placement p where p.next_at <= ?1 and p.lease_until <= ?1
+  and not exists (select 1 from relocation m where m.subaccount_id = p.subaccount_id and m.finished_at is null) limit 1;
 
 -- name: claim-due
 -- Leases what is to be done, so that two ticks never make the same call at once. From here on nobody knows whether the
--- call arrived, until its answer is kept.
+-- call arrived, until its answer is kept. What moves is left to whoever drives the move.
 update placement set lease_token = ?1, lease_until = ?2, attempts = attempts + 1, unsure = unsure + 1
 where next_at <= ?3 and lease_until <= ?3 and (subaccount_id, node_id) in (
   select p.subaccount_id, p.node_id from placement p
-  where p.next_at <= ?3 and p.lease_until <= ?3 order by p.next_at, p.subaccount_id limit ?4
+  where p.next_at <= ?3 and p.lease_until <= ?3
+    and not exists (select 1 from relocation m where m.subaccount_id = p.subaccount_id and m.finished_at is null)
+  order by p.next_at, p.subaccount_id limit ?4
 );
 
 -- name: claimed

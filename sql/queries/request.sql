@@ -135,3 +135,7 @@ from (
 -- name: running
 -- How much each profile has in hand.
 select profile_id, count(*) from request where status = 'running' group by profile_id;
+
+-- name: any-begun
+-- Whether a worker has begun something that it is to report on.
+select 1 from request where status = 'running' and begun_at is not null and lease_until > ?1 limit 1;

@@ -1,5 +1,5 @@
 -- name: get
-select revision, state, account_id, moved_to from tenant_state where tenant_id = ?1;
+select revision, state, account_id, moved_to, changed_at from tenant_state where tenant_id = ?1;
 
 -- name: put
 -- What the master wants. An older wish changes nothing, and neither does one for a tenant that is being restored: it comes

@@ -27,12 +27,7 @@ fn url<'a>(config: &'a Config, call: &'a Call) -> &'a str {
 }
 
 fn request(config: &Config, signer: &Signer, call: &Call) -> outbound::Call {
-    let own = format!("/node/v1/subaccounts/{}", call.subaccount_id);
-    let (method, path, body) = match &call.order {
-        Order::Put(wish) => ("PUT", own, serde_json::to_vec(wish).unwrap_or_default()),
-        Order::Release(n) => ("DELETE", format!("{own}?revision={n}"), Vec::new()),
-        Order::Status => ("GET", "/node/v1/status".to_owned(), Vec::new()),
-    };
+    let (method, path, body) = absolute(config, call).request();
     let claims = Claims::of_master(&call.node_id, "", now(), HOLDS, Said::Master);
     outbound::Call {
         method,
@@ -46,11 +41,12 @@ fn request(config: &Config, signer: &Signer, call: &Call) -> outbound::Call {
 fn answer(config: &Config, call: &Call, outcome: Outcome) -> Answer {
     let at = url(config, call);
     match outcome {
-        Ok((200, body)) => match serde_json::from_slice::<Placed>(&body) {
-            Ok(placed) => Answer::Done(Placed {
+        Ok((200, body)) => match call.good(body) {
+            Ok(Answer::Done(placed)) => Answer::Done(Placed {
                 base_url: own_path(config, placed.base_url),
                 ..placed
             }),
+            Ok(answer) => answer,
             Err(e) => Answer::Unknown(format!("The answer of {at} cannot be read: {e}.")),
         },
         Ok((status, body)) => {
@@ -75,6 +71,17 @@ fn answer(config: &Config, call: &Call, outcome: Outcome) -> Answer {
             }
         }
     }
+}
+
+/// Other nodes are told whole addresses.
+fn absolute(config: &Config, call: &Call) -> Call {
+    let mut call = call.clone();
+    if let Order::Leave(leave) = &mut call.order
+        && leave.moved_to.starts_with('/')
+    {
+        leave.moved_to.insert_str(0, &config.public_url);
+    }
+    call
 }
 
 /// An address on this very installation is kept as a path, so that it stays right when the installation moves.

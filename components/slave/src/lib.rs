@@ -8,7 +8,7 @@ mod upload;
 
 use std::sync::atomic::AtomicBool;
 
-use glue::convert::{SpinResponse, answer, collect, head};
+use glue::convert::{SpinResponse, answer, collect, collect_up_to, head};
 use glue::{Labels, config, now};
 use spin_sdk::http::Request;
 use web::assertion::Said;
@@ -65,7 +65,7 @@ async fn respond(cx: &mut Context<'_>, request: Request) -> Result<Response, Pro
     if is_restoration(&request) {
         return Ok(restoration::receive(cx, &request, who.as_ref(), body).await);
     }
-    request.body = collect(body).await?;
+    request.body = collect_up_to(body, slave::body_max(&request)).await?;
     if custom_domain::asked(&request).is_some() {
         return Ok(dns::verify(cx, &request, who.as_ref()).await);
     }

@@ -65,11 +65,19 @@ pub fn head(request: SpinRequest) -> (Request, IncomingRequestBody) {
 /// # Errors
 /// 413 when it is too large, 400 when it breaks off.
 pub async fn collect(body: IncomingRequestBody) -> Result<Vec<u8>, Problem> {
-    match Limited::new(body, BODY_MAX).collect().await {
+    collect_up_to(body, BODY_MAX).await
+}
+
+/// Waits for a body of at most so many bytes.
+///
+/// # Errors
+/// 413 when it is too large, 400 when it breaks off.
+pub async fn collect_up_to(body: IncomingRequestBody, max: usize) -> Result<Vec<u8>, Problem> {
+    match Limited::new(body, max).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
         Err(e) if e.is::<http_body_util::LengthLimitError>() => {
             Err(Problem::new(413, "The body is too large").detail(format!(
-                "This call takes at most {BODY_MAX} bytes. Nothing was kept."
+                "This call takes at most {max} bytes. Nothing was kept."
             )))
         }
         Err(_) => {

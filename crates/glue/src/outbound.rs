@@ -11,7 +11,7 @@ use wasip2::io::streams::StreamError;
 /// How long a node may take, in nanoseconds.
 const TIMEOUT: u64 = 10_000_000_000;
 /// The largest answer that is read, in bytes.
-const ANSWER_MAX: usize = 256 * 1024;
+const ANSWER_MAX: usize = 8 * 1024 * 1024;
 /// WASI takes at most so much at once, in bytes.
 const PIECE: usize = 4096;
 

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use store::placement::{Eligible, Job, State};
 use store::{Db, Open, Place, Result, migrate, node, placement, subaccount, transaction};
 
+use crate::relocate::{self, Arrival, Departure, Leave, Wanted};
+
 /// What a sub-account is to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +63,22 @@ pub enum Order {
     Release(i64),
     /// `GET /node/v1/status`
     Status,
+    /// `PUT /node/v1/subaccounts/{id}/arrival`
+    Arrive(Arrival),
+    /// `PUT /node/v1/subaccounts/{id}/departure`
+    Depart(Departure),
+    /// `POST /node/v1/subaccounts/{id}/departure/pieces`
+    Read(Wanted),
+    /// `POST /node/v1/subaccounts/{id}/arrival/pieces`, with what was read.
+    Write(Vec<u8>),
+    /// `POST /node/v1/subaccounts/{id}/digests`
+    Digest(Wanted),
+    /// `GET /node/v1/subaccounts/{id}/departure/belongings`
+    Pack,
+    /// `PUT /node/v1/subaccounts/{id}/arrival/belongings`, with what was packed.
+    Unpack(Vec<u8>),
+    /// `POST /node/v1/subaccounts/{id}/departure/completion`
+    Leave(Leave),
 }
 
 /// One call of a slave.
@@ -76,11 +94,51 @@ pub struct Call {
     pub order: Order,
 }
 
+impl Call {
+    /// What goes over the wire: method, path with its query, and body.
+    pub fn request(&self) -> (&'static str, String, Vec<u8>) {
+        let own = format!("/node/v1/subaccounts/{}", self.subaccount_id);
+        let at = |rest: &str| format!("{own}/{rest}");
+        match &self.order {
+            Order::Put(wish) => ("PUT", own, json(wish)),
+            Order::Release(n) => ("DELETE", format!("{own}?revision={n}"), Vec::new()),
+            Order::Status => ("GET", "/node/v1/status".to_owned(), Vec::new()),
+            Order::Arrive(arrival) => ("PUT", at("arrival"), json(arrival)),
+            Order::Depart(departure) => ("PUT", at("departure"), json(departure)),
+            Order::Read(wanted) => ("POST", at("departure/pieces"), json(wanted)),
+            Order::Write(piece) => ("POST", at("arrival/pieces"), piece.clone()),
+            Order::Digest(wanted) => ("POST", at("digests"), json(wanted)),
+            Order::Pack => ("GET", at("departure/belongings"), Vec::new()),
+            Order::Unpack(packed) => ("PUT", at("arrival/belongings"), packed.clone()),
+            Order::Leave(leave) => ("POST", at("departure/completion"), json(leave)),
+        }
+    }
+
+    /// What a good answer to it means.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn good(&self, body: Vec<u8>) -> std::result::Result<Answer, serde_json::Error> {
+        match &self.order {
+            Order::Put(_) | Order::Release(_) | Order::Status | Order::Leave(_) => {
+                serde_json::from_slice(&body).map(Answer::Done)
+            }
+            _ => Ok(Answer::Told(body)),
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It is done.
     Done(Placed),
+    /// It is done, and this is what was asked for: JSON.
+    Told(Vec<u8>),
     /// The slave will not do it, for sure. When it has no room, it said so.
     Refused {
         /// For people.
@@ -130,7 +188,7 @@ impl Tick<'_> {
     }
 }
 
-/// Places what is due; returns how many calls were made.
+/// Places what is due, and drives moves; returns how many there were.
 ///
 /// # Errors
 /// When the master's database fails.
@@ -152,6 +210,7 @@ pub fn run(tick: &Tick<'_>) -> Result<usize> {
             break;
         }
     }
+    calls += relocate::run(tick, db)?;
     purge(db, (tick.clock)())?;
     explain(tick, db)?;
     Ok(calls)
@@ -343,6 +402,7 @@ fn settle(db: &dyn Db, job: &Job, token: &str, answer: Answer, now: i64) -> Resu
             placement::later(db, job, token, next_at)?;
             tell(db, job, state, &reason, now)
         }
+        (_, Answer::Told(_)) => placement::later(db, job, token, next_at),
     }
 }
 

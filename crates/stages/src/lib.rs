@@ -6,6 +6,7 @@ pub mod claim;
 pub mod import;
 pub mod ingest;
 pub mod plan;
+pub mod relocate;
 pub mod rule;
 pub mod run;
 pub mod timeline;

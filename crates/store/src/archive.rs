@@ -16,6 +16,7 @@ use crate::migrate::{TENANT, latest, migrate};
 use crate::port::{Db, Engine, Error as StoreError, Value, insert_many};
 
 mod catalog;
+pub mod copy;
 use catalog::Table;
 
 /// Why an archive could not be written or read.
@@ -36,6 +37,17 @@ pub enum Error {
 }
 
 type Result<T> = std::result::Result<T, Error>;
+
+/// Drops all that a tenant's database holds.
+///
+/// # Errors
+/// When the database fails.
+pub fn clear(db: &dyn Db) -> crate::Result<()> {
+    catalog::clear(db).map_err(|e| match e {
+        Error::Store(e) => e,
+        e => StoreError::Other(e.to_string()),
+    })
+}
 
 /// The version of the format.
 const FORMAT: i64 = 1;
@@ -183,10 +195,9 @@ impl Writer {
             self.hash.update(&out[begin..]);
         }
         self.rows += rows.len() as u64;
-        let key = |row: &crate::Row| table.key.iter().map(|k| row.0[*k].clone()).collect();
         self.last = rows
             .last()
-            .map(key)
+            .map(|row| table.key_of(row))
             .or(self.last.take())
             .or(Some(Vec::new()));
         if ended {

@@ -303,6 +303,11 @@ pub fn abort_of_lead(db: &dyn Db, lead_id: i64, reason: &str, now: i64) -> Resul
     Ok(rows.len())
 }
 
+/// Whether a worker has begun something, and is to report on it while its lease holds.
+pub fn any_begun(db: &dyn Db, now: i64) -> Result<bool> {
+    Ok(!db.query(sql::ANY_BEGUN, params![now])?.is_empty())
+}
+
 /// When the next lease ends.
 pub fn next_lease_end(db: &dyn Db) -> Result<Option<i64>> {
     minimum(db, sql::NEXT_LEASE_END, &[])

@@ -1,8 +1,9 @@
 //! The tenants that live on a slave.
 
+use crate::archive;
 use crate::migrate::{SLAVE, TENANT, latest, migrate};
 use crate::params;
-use crate::port::{Db, Error, Open, Place, Result, Row, one, transaction};
+use crate::port::{Db, Engine, Error, Open, Place, Result, Row, one};
 use crate::queries::tenant as sql;
 use crate::server;
 
@@ -156,16 +157,12 @@ pub fn destroy(stores: &dyn Open, control: &dyn Db, id: &str) -> Result<()> {
     control.execute(sql::DELETE, params![id]).map(|_| ())
 }
 
-/// Drops all that an SQLite database holds, and overwrites the file with what is left: nothing.
+/// Drops all that a slot's database holds, and overwrites the file with what is left: nothing.
 fn wipe(db: &dyn Db) -> Result<()> {
-    // The newest first: tables refer to older ones.
-    let tables = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by rowid desc";
-    transaction(db, || {
-        for mut table in db.query(tables, &[])? {
-            db.execute(&format!("drop table \"{}\"", table.text(0)), &[])?;
-        }
-        Ok::<_, Error>(())
-    })?;
+    archive::clear(db)?;
+    if db.engine() != Engine::Sqlite {
+        return Ok(());
+    }
     db.execute("vacuum", &[])?;
     match one(db, "pragma wal_checkpoint(truncate)", &[])?.is_some_and(|r| r.flag(0)) {
         true => Err(Error::Busy("somebody still reads the database".to_owned())),

@@ -78,6 +78,8 @@ pub struct Known {
     pub state: State,
     /// Where it is now, and whose it is, when it moved away.
     pub moved: Option<Moved>,
+    /// Since when it is so; milliseconds.
+    pub changed_at: i64,
 }
 
 /// Where a tenant went.
@@ -97,6 +99,7 @@ pub fn get(db: &dyn Db, id: &str) -> Result<Known> {
             revision: 0,
             state: State::Active,
             moved: None,
+            changed_at: 0,
         },
         |mut r| Known {
             revision: r.int(0),
@@ -105,6 +108,7 @@ pub fn get(db: &dyn Db, id: &str) -> Result<Known> {
                 .opt_text(2)
                 .zip(r.opt_text(3))
                 .map(|(account_id, to)| Moved { account_id, to }),
+            changed_at: r.int(4),
         },
     ))
 }

@@ -1,7 +1,7 @@
 //! An archive gives back what was in the database, whatever engine wrote and reads it; and nothing that was changed.
 
 use proptest::prelude::*;
-use store::archive::{Error, Reader, Summary, Writer};
+use store::archive::{Error, Reader, Summary, Writer, copy};
 use store::migrate::{TENANT, latest};
 use store::port::insert_many;
 use store::{Db, Engine, Value, params};
@@ -263,5 +263,101 @@ fn a_database_without_any_tables_takes_an_archive() {
         let db = new(engine, Kind::Empty);
         let summary = read(db, &archive, 1 << 20).expect("read");
         assert_eq!(summary.rows, 2 + 2 + 3 + 1 + 1 + 1);
+    });
+}
+
+/// Copies piece by piece; every piece comes twice, and what came late changes nothing.
+fn copy_all(from: &dyn Db, to: &dyn Db) {
+    let mut first = None;
+    loop {
+        let at = copy::position(to).expect("a position");
+        let piece = copy::read(from, at.as_ref()).expect("a piece");
+        let complete = copy::write(to, &piece).expect("kept");
+        let late = first.get_or_insert(piece);
+        let before = copy::position(to).expect("a position");
+        let _ = copy::write(to, late).expect("no harm");
+        assert_eq!(copy::position(to).expect("a position"), before);
+        if complete {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_copy_goes_on_where_it_is_and_is_the_same_on_either_engine() {
+    for (from, to) in [
+        (Engine::Sqlite, Engine::Postgres),
+        (Engine::Postgres, Engine::Sqlite),
+    ] {
+        let (from, to) = (new(from, Kind::Tenant), new(to, Kind::Tenant));
+        let filling = Filling {
+            leads: (1..400)
+                .map(|n| (n, Some(format!("l{n}")), "Ána".repeat(200)))
+                .collect(),
+            events: vec![None; 900],
+            chunks: vec![(0..=255).cycle().take(120_000).collect(); 11],
+            settings: vec!["é".into(), "x".into()],
+        };
+        fill(&*from, &filling);
+        copy_all(&*from, &*to);
+        assert_eq!(dump(&*from, &[]), dump(&*to, &[]));
+        let mut at = None;
+        loop {
+            let of = |db: &dyn Db| copy::digest(db, at.as_ref()).expect("a digest");
+            let (there, here) = (of(&*from), of(&*to));
+            assert_eq!(there, here);
+            match there.end {
+                Some(end) => at = Some(end),
+                None => break,
+            }
+        }
+        let changed = "update event set kind = 'changed' where id = 7";
+        to.execute(changed, &[]).expect("kept");
+        let of = |db: &dyn Db| copy::digest(db, None).expect("a digest").sha256;
+        assert_ne!(of(&*from), of(&*to));
+    }
+}
+
+#[test]
+fn a_piece_that_was_changed_is_not_kept() {
+    let from = tenant();
+    let filling = Filling {
+        leads: vec![(7, Some("a@x.test".into()), "Ann".into())],
+        events: vec![Some(7); 3],
+        chunks: vec![vec![0, 255, 10]],
+        settings: vec!["x".into()],
+    };
+    fill(&from, &filling);
+    let piece = copy::read(&from, None).expect("a piece");
+    let text = serde_json::to_string(&piece).expect("JSON");
+    let nowhere = copy::Position {
+        table: "schema_version".into(),
+        key: vec![],
+    };
+    assert!(matches!(
+        copy::read(&from, Some(&nowhere)),
+        Err(Error::Invalid(_))
+    ));
+    on_both(|engine| {
+        let to = new(engine, Kind::Tenant);
+        let empty = dump(&*to, &[]);
+        for (was, is) in [
+            ("Ann", "Eve"),
+            ("\"schema_version\":", "\"schema_version\":9"),
+            ("[\"event\",3]", "[\"event\",4]"),
+            ("\"table\":\"lead\"", "\"table\":\"tag\""),
+            ("AP8K", "AP8*"),
+        ] {
+            let changed = text.replace(was, is);
+            assert_ne!(changed, text, "{was}");
+            let changed: copy::Piece = serde_json::from_str(&changed).expect("a piece");
+            let refused = copy::write(&*to, &changed);
+            assert!(
+                matches!(refused, Err(Error::Invalid(_))),
+                "{was}: {refused:?}"
+            );
+            assert_eq!(dump(&*to, &[]), empty, "{was}");
+        }
+        assert_eq!(copy::write(&*to, &piece), Ok(true));
     });
 }

@@ -20,12 +20,13 @@ const MASTER: [&str; 14] = [
     "placement",
     "relocation",
 ];
-const SLAVE: [&str; 5] = [
+const SLAVE: [&str; 6] = [
     "tenant",
     "tenant_state",
     "work",
     "credential",
     "custom_domain",
+    "link_key",
 ];
 
 fn kind(name: &str) -> Kind {

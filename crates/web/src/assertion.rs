@@ -74,8 +74,6 @@ pub enum Said {
     Master,
     /// The installation's operator is calling.
     Operator,
-    /// Whoever shows this may read the archive of the sub-account that it is about.
-    Archive,
 }
 
 /// A statement.

@@ -52,8 +52,39 @@ impl Sealer {
         String::from_utf8(cipher.decrypt(XNonce::from_slice(nonce), sealed).ok()?).ok()
     }
 
+    /// What the links of a sub-account are signed with here.
+    pub fn link_key(&self, subaccount: &str) -> LinkKey {
+        LinkKey(self.key(&format!("unsubscribe/{subaccount}")))
+    }
+
+    /// What they were signed with before sub-accounts could move: one key for all, so it never leaves its node.
+    pub fn old_link_key(&self) -> LinkKey {
+        LinkKey(self.key("unsubscribe"))
+    }
+}
+
+/// Signs the links in a sub-account's mails. It goes along when the sub-account moves.
+pub struct LinkKey([u8; 32]);
+
+impl LinkKey {
+    /// The key as text.
+    pub fn text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// The key of such a text.
+    pub fn of_text(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(LinkKey)
+    }
+
+    /// Where keys of a sub-account are sealed that it brought along.
+    pub fn place(subaccount: &str) -> String {
+        format!("link/{subaccount}")
+    }
+
     fn mac(&self, subaccount: &str, lead_id: i64) -> Hmac<Sha256> {
-        let mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.key("unsubscribe"));
+        let mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.0);
         let mut mac = mac.expect("HMAC takes a key of any length");
         mac.update(format!("{subaccount}/{lead_id}").as_bytes());
         mac
@@ -65,7 +96,7 @@ impl Sealer {
         format!("{lead_id}.{}", URL_SAFE_NO_PAD.encode(&tag[..16]))
     }
 
-    /// The lead of an unsubscribe link, if we made it.
+    /// The lead of an unsubscribe link, if it was made with this key.
     pub fn signed_lead(&self, subaccount: &str, text: &str) -> Option<i64> {
         let (lead_id, tag) = text.split_once('.')?;
         let lead_id = lead_id.parse().ok()?;
@@ -96,11 +127,14 @@ mod tests {
 
     #[test]
     fn links_cannot_be_made_up_or_moved() {
-        let sealer = Sealer::new("secret");
-        let link = sealer.sign_lead("a", 7);
-        assert_eq!(sealer.signed_lead("a", &link), Some(7));
-        assert_eq!(sealer.signed_lead("b", &link), None);
-        assert_eq!(sealer.signed_lead("a", &link.replace("7.", "8.")), None);
-        assert_eq!(sealer.signed_lead("a", "7."), None);
+        let key = Sealer::new("secret").link_key("a");
+        let link = key.sign_lead("a", 7);
+        let again = LinkKey::of_text(&key.text()).unwrap();
+        assert_eq!(again.signed_lead("a", &link), Some(7));
+        assert_eq!(key.signed_lead("b", &link), None);
+        assert_eq!(key.signed_lead("a", &link.replace("7.", "8.")), None);
+        assert_eq!(key.signed_lead("a", "7."), None);
+        let other = Sealer::new("secret").link_key("b");
+        assert_eq!(other.signed_lead("a", &link), None);
     }
 }

@@ -583,6 +583,34 @@ fn ids_and_cursors_of_others_show_nothing_of_theirs() {
 }
 
 #[test]
+fn only_those_who_run_the_installation_move_sub_accounts() {
+    let world = World::new();
+    for caller in &world.callers {
+        // The first account runs the installation, and these may manage all of it.
+        let may = ["owner", "admin", "key of the owner", "key that manages"].contains(&caller.name);
+        for id in [world.one.as_str(), OTHER_ID] {
+            for (method, body) in [("GET", ""), ("POST", "{}")] {
+                let path = format!("/api/v1/subaccounts/{id}/relocations");
+                let answer = world.call(&caller.shows, method, &path, &[], body.as_bytes());
+                let expected: &[u16] = match (&caller.may, may) {
+                    (_, true) if id == OTHER_ID => &[404],
+                    // There is no other slave.
+                    (_, true) => &[200, 409],
+                    (Stranger, _) => &[401],
+                    _ => &[403],
+                };
+                let status = answer.status.as_u16();
+                assert!(
+                    expected.contains(&status),
+                    "{} {method}: {status}",
+                    caller.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn the_matrix_knows_all_pages() {
     let source = include_str!("../src/pages/routes/mod.rs");
     let listed: BTreeSet<&str> = PAGES

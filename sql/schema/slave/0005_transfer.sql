@@ -17,3 +17,10 @@ select tenant_id, revision, state, account_id, moved_to, changed_at from tenant_
 drop table tenant_state;
 
 alter table tenant_state_new rename to tenant_state;
+
+-- Links in mails that left another node must work at this one: what they were signed with, sealed.
+create table link_key (
+  tenant_id text not null references tenant (id) on delete cascade,
+  sealed    text not null,
+  primary key (tenant_id, sealed)
+);

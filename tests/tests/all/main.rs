@@ -21,4 +21,5 @@ mod postgres;
 mod smtp_faults;
 mod start_stop;
 mod team;
+mod transfer;
 mod white_label;

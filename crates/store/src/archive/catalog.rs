@@ -43,6 +43,23 @@ impl Table {
         (text, params)
     }
 
+    /// The primary key of a row.
+    pub(super) fn key_of(&self, row: &crate::Row) -> Vec<Value> {
+        self.key.iter().map(|k| row.0[*k].clone()).collect()
+    }
+
+    /// Asks for the primary key of the last row.
+    pub(super) fn last(&self) -> String {
+        let columns = self.key.iter().map(|k| &self.columns[*k]);
+        let key: Vec<_> = columns.clone().map(|c| format!("\"{c}\"")).collect();
+        let down: Vec<_> = columns.map(|c| format!("\"{c}\" desc")).collect();
+        let (key, down) = (key.join(", "), down.join(", "));
+        format!(
+            "select {key} from \"{}\" order by {down} limit 1",
+            self.name
+        )
+    }
+
     /// The head of a statement that inserts rows.
     pub(super) fn insert(&self) -> String {
         format!("insert into \"{}\" ({})", self.name, self.list())
@@ -156,8 +173,8 @@ pub(super) fn prepare(db: &dyn Db, migrations: &[Migration]) -> Result<()> {
     Ok(())
 }
 
-/// Drops all tables of an empty database, those first that no other refers to.
-fn clear(db: &dyn Db) -> Result<()> {
+/// Drops all tables, those first that no other refers to.
+pub(super) fn clear(db: &dyn Db) -> Result<()> {
     let ordered = tables(db)?;
     transaction(db, || -> Result<()> {
         for table in ordered
@@ -166,7 +183,7 @@ fn clear(db: &dyn Db) -> Result<()> {
             .map(|t| t.name.as_str())
             .chain(["schema_version"])
         {
-            db.execute(&format!("drop table \"{table}\""), &[])?;
+            db.execute(&format!("drop table if exists \"{table}\""), &[])?;
         }
         Ok(())
     })

@@ -13,6 +13,7 @@ pub mod nodes;
 pub mod outbox;
 pub mod password;
 pub mod person;
+pub mod relocation;
 pub mod second_factor;
 pub mod session;
 pub mod subaccount;
@@ -154,6 +155,10 @@ fn api(cx: &Context<'_>, db: &dyn Db, request: &Request, path: &[&str]) -> Answe
         (m, ["subaccounts"]) if *m == post => {
             subaccount::create(cx, db, &caller()?, &request.json()?)
                 .map(|s| Response::json(202, &s))
+        }
+        (_, ["subaccounts", id, "relocations"]) => {
+            let by = nodes::require(cx, db, request)?;
+            relocation::route(cx, db, request, &by, id)
         }
         (_, ["subaccounts", id, rest @ ..]) => {
             let owner = subaccount::Owner::of(cx, db, request, id)?;

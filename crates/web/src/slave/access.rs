@@ -211,9 +211,9 @@ pub fn scope<'a>(
         State::Moving | State::Frozen if action == Action::Read => Ok(scope),
         State::Moving | State::Frozen => Err(moving()),
         State::Suspended => Err(suspended()),
-        State::Deleted | State::Gone => Err(deleted()),
+        State::Deleted => Err(deleted()),
         State::Restoring => Err(restoring()),
-        State::Arriving => Err(Problem::not_found()),
+        State::Gone | State::Arriving => Err(Problem::not_found()),
     }
 }
 
@@ -225,7 +225,8 @@ fn restoring() -> Problem {
     }
 }
 
-fn moving() -> Problem {
+/// A change while the sub-account moves.
+pub(super) fn moving() -> Problem {
     Problem {
         retry_after: Some(5),
         ..Problem::new(503, "The sub-account is moving")
@@ -298,7 +299,7 @@ fn open<'a>(
     let state = match tenant_state::get(&*control, id)?.state {
         State::Restoring if !tenant_state::heal(&*control, id, cx.now)? => return Err(restoring()),
         State::Restoring => State::Active,
-        State::Arriving => return Err(Problem::not_found()),
+        State::Gone | State::Arriving => return Err(Problem::not_found()),
         state => state,
     };
     let db = tenant::open(cx.stores, &*control, &tenant)?;

@@ -13,6 +13,7 @@ pub mod rule;
 pub mod settings;
 pub mod site;
 pub mod timeline;
+pub mod transfer;
 pub mod unsubscribe;
 pub mod upload;
 pub mod worker;
@@ -80,6 +81,14 @@ impl Scope<'_> {
         let done = change()?;
         mark(self.cx.now + 1)?;
         Ok(done)
+    }
+}
+
+/// The largest body that is collected for a request, in bytes: a piece of a sub-account that moves may be large.
+pub fn body_max(request: &Request) -> usize {
+    match request.segments()[..] {
+        ["node", "v1", "subaccounts", _, "arrival", "pieces"] => 8 * 1024 * 1024,
+        _ => 1024 * 1024,
     }
 }
 

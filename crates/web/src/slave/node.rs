@@ -10,7 +10,7 @@ use store::{Db, tenant, transaction};
 use crate::context::Context;
 use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
-use crate::slave::{access, archive, custom_domain};
+use crate::slave::{access, archive, custom_domain, transfer};
 
 /// Answers `/node/v1/…`.
 ///
@@ -20,6 +20,15 @@ pub fn route(cx: &Context<'_>, request: &Request, path: &[&str]) -> Answer {
     match (&request.method, path) {
         (&Method::PUT, ["subaccounts", id]) => place(cx, &uuid(id)?, &request.json()?),
         (&Method::DELETE, ["subaccounts", id]) => release(cx, &uuid(id)?, request),
+        (
+            _,
+            [
+                "subaccounts",
+                id,
+                call @ ("arrival" | "departure" | "digests"),
+                rest @ ..,
+            ],
+        ) => transfer::route(cx, request, &uuid(id)?, call, rest),
         (&Method::GET, ["subaccounts", id, "archive"]) => {
             archive::download(&access::any(cx, &uuid(id)?)?)
         }
@@ -70,7 +79,7 @@ fn uuid(id: &str) -> Result<String, Problem> {
 }
 
 /// How much room there is, and where a sub-account is served.
-fn room(cx: &Context<'_>, control: &dyn Db, base_url: String) -> store::Result<Placed> {
+pub(super) fn room(cx: &Context<'_>, control: &dyn Db, base_url: String) -> store::Result<Placed> {
     Ok(Placed {
         base_url,
         slots: cx.config.slots,
@@ -121,18 +130,18 @@ fn place(cx: &Context<'_>, id: &str, placement: &Placement) -> Answer {
     Ok(Response::json(200, &room(cx, &*control, base_url)?))
 }
 
-fn full(cx: &Context<'_>) -> Problem {
+pub(super) fn full(cx: &Context<'_>) -> Problem {
     let detail = format!("All {} slots of this node are taken.", cx.config.slots);
     Problem::new(409, "No free slot").detail(detail)
 }
 
-fn late() -> Problem {
+pub(super) fn late() -> Problem {
     Problem::new(409, "This call came too late").detail(
         "The sub-account was asked for something newer, or let go of, since. Nothing was changed.",
     )
 }
 
-fn busy() -> Problem {
+pub(super) fn busy() -> Problem {
     Problem {
         retry_after: Some(5),
         ..Problem::new(503, "The sub-account is moving").detail("Nothing was changed. Ask again.")

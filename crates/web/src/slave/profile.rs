@@ -143,7 +143,7 @@ fn check_secret(field: &str, value: Option<&str>) -> Result<(), Problem> {
 }
 
 /// Where a tenant's sealed passwords belong.
-pub fn place(subaccount: &str) -> String {
+fn place(subaccount: &str) -> String {
     format!("profile/{subaccount}")
 }
 
@@ -338,14 +338,15 @@ pub fn change(scope: &Scope<'_>, id: &str, input: &Change) -> Answer {
 /// The settings of a profile with another password.
 fn with_password(scope: &Scope<'_>, p: &Profile, password: &str) -> Result<String, Problem> {
     check_secret("password", Some(password))?;
-    let mut kept: Kept = serde_json::from_str(&p.settings).map_err(|_| Problem::not_found())?;
-    if kept.username.is_none() {
-        return Err(Problem::invalid(
-            "password",
-            "is not needed: the profile has no user name",
-        ));
-    }
     let sealer = Sealer::new(&scope.cx.config.secret_key);
-    kept.password = Some(sealer.seal(&place(&scope.tenant.id), password));
-    Ok(serde_json::to_string(&kept).unwrap_or_default())
+    reseal(&sealer, &scope.tenant.id, p, password)
+        .ok_or_else(|| Problem::invalid("password", "is not needed: the profile has no user name"))
+}
+
+/// The settings of a profile with a password that is sealed for its sub-account; none when it has no user name.
+pub fn reseal(sealer: &Sealer, subaccount: &str, p: &Profile, password: &str) -> Option<String> {
+    let mut kept: Kept = serde_json::from_str(&p.settings).ok()?;
+    kept.username.as_ref()?;
+    kept.password = Some(sealer.seal(&place(subaccount), password));
+    serde_json::to_string(&kept).ok()
 }

@@ -4,11 +4,11 @@
 use domain::lead::Field;
 use http::Method;
 use store::event::{self, Event};
-use store::{lead, request, suppression, transaction};
+use store::{lead, link_key, request, suppression, transaction};
 
 use crate::http::{Answer, Problem, Request};
 use crate::pages;
-use crate::seal::Sealer;
+use crate::seal::{LinkKey, Sealer};
 use crate::slave::Scope;
 
 /// Answers `/s/{id}/u/{token}`.
@@ -16,10 +16,7 @@ use crate::slave::Scope;
 /// # Errors
 /// 404 for a link that we did not make.
 pub fn handle(scope: &Scope<'_>, request: &Request, token: &str) -> Answer {
-    let sealer = Sealer::new(&scope.cx.config.secret_key);
-    let lead_id = sealer
-        .signed_lead(&scope.tenant.id, token)
-        .ok_or_else(Problem::not_found)?;
+    let lead_id = signed_lead(scope, token)?.ok_or_else(Problem::not_found)?;
     let lead = lead::get(&*scope.db, lead_id)?.ok_or_else(Problem::not_found)?;
     let email = lead
         .fields
@@ -36,6 +33,19 @@ pub fn handle(scope: &Scope<'_>, request: &Request, token: &str) -> Answer {
         }
         _ => Err(Problem::method_not_allowed()),
     }
+}
+
+/// The lead of a link that was made here, or where the sub-account lived before.
+fn signed_lead(scope: &Scope<'_>, token: &str) -> store::Result<Option<i64>> {
+    let id = &scope.tenant.id;
+    let sealer = Sealer::new(&scope.cx.config.secret_key);
+    let of = |key: LinkKey| key.signed_lead(id, token);
+    if let Some(lead) = of(sealer.link_key(id)).or_else(|| of(sealer.old_link_key())) {
+        return Ok(Some(lead));
+    }
+    let brought = link_key::all(&*scope.control, id)?;
+    let opened = |sealed: &String| LinkKey::of_text(&sealer.open(&LinkKey::place(id), sealed)?);
+    Ok(brought.iter().filter_map(opened).find_map(of))
 }
 
 fn unsubscribe(scope: &Scope<'_>, lead_id: i64, email: &str) -> Result<(), Problem> {

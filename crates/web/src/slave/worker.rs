@@ -179,14 +179,14 @@ fn claim_in(
     let mark = |stage, at| work::mark(&*scope.control, &scope.tenant.id, stage, at, cx.now);
     // Whatever happens to this worker, somebody looks after its leases when they end.
     mark("plan", lease_until + 1)?;
-    let sealer = Sealer::new(&cx.config.secret_key);
+    let links = Sealer::new(&cx.config.secret_key).link_key(&scope.tenant.id);
     let taken = claim::claim(
         &*scope.db,
         &claim::Claim {
             subaccount: &scope.tenant.id,
             base_url: &scope.base_url()?,
             brand: &setting::brand(&*scope.db)?,
-            sign: &|lead_id| sealer.sign_lead(&scope.tenant.id, lead_id),
+            sign: &|lead_id| links.sign_lead(&scope.tenant.id, lead_id),
             token: &format!("{}.{}", worker.mark(), random_text(18)),
             now: cx.now,
             lease_until,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use http::{HeaderMap, HeaderValue, Method};
-use stages::allocate::{self, Answer, Call, Order};
+use stages::allocate::{self, Answer, Call};
 use stages::run::{Stage, Tick, run};
 use store::{Db, Open, Place};
 use tempfile::TempDir;
@@ -271,17 +271,14 @@ impl Site {
     }
 
     fn ask(&self, call: &Call) -> Answer {
-        let own = format!("/node/v1/subaccounts/{}", call.subaccount_id);
-        let (method, target, body) = match &call.order {
-            Order::Put(placement) => (Method::PUT, own, serde_json::to_vec(placement)),
-            Order::Release(n) => (Method::DELETE, format!("{own}?revision={n}"), Ok(vec![])),
-            Order::Status => (Method::GET, "/node/v1/status".to_owned(), Ok(vec![])),
-        };
+        let (method, target, body) = call.request();
+        let method = method.parse().expect("a method");
         let secret = format!("Bearer {}", self.config.node_secret);
         let headers = [("authorization", secret.as_str())];
-        let answer = self.send(method, &target, &headers, body.expect("JSON"));
+        let answer = self.send(method, &target, &headers, body);
         assert_eq!(answer.status, 200, "{}", text(&answer));
-        Answer::Done(serde_json::from_str(&text(&answer)).expect("a good answer"))
+        call.good(text(&answer).into_bytes())
+            .expect("a good answer")
     }
 
     /// The databases of this installation.
