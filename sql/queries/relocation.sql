@@ -13,11 +13,11 @@ where subaccount_id = ?1 order by created_at desc, id desc limit 100;
 -- name: any-due
 select 1 from relocation where next_at <= ?1 and lease_until <= ?1 limit 1;
 
--- name: claim-due
+-- name: claim
 -- Leases what is to go on, so that two ticks never drive the same move.
 update relocation set lease_token = ?1, lease_until = ?2, attempts = attempts + 1
 where next_at <= ?3 and lease_until <= ?3 and id in (
-  select m.id from relocation m where m.next_at <= ?3 and m.lease_until <= ?3 order by m.next_at, m.id limit ?4
+  select m.id from relocation m where m.next_at <= ?3 and m.lease_until <= ?3 order by m.next_at, m.id limit 1
 );
 
 -- name: claimed
@@ -71,6 +71,13 @@ where subaccount_id = ?1 and node_id = ?2 and state = 'placed';
 -- name: left
 -- The source has let go: its slot is free.
 delete from placement where subaccount_id = ?1 and node_id = ?2 and state = 'releasing';
+
+-- name: leave-target
+-- The target is lost before it is known to work, and nothing is asked of it any more.
+delete from placement where subaccount_id = ?1 and node_id = ?2 and state = 'placed';
+
+-- name: return-to-source
+update placement set state = 'placed' where subaccount_id = ?1 and node_id = ?2 and state = 'releasing';
 
 -- name: give-up-target
 -- Nothing of the copy is needed: the target is told to let go.

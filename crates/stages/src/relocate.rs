@@ -81,9 +81,7 @@ pub struct Leave {
 
 /// How long a lease holds, in milliseconds: longer than one step takes.
 const LEASE: i64 = 45_000;
-/// Moves that one tick drives.
-const BATCH: i64 = 4;
-/// How long one tick drives one of them, in milliseconds.
+/// How long one tick drives moves, and one of them, in milliseconds: a tick has other things to do, too.
 const BUDGET: i64 = 4_000;
 /// How often the source is asked whether it has come to rest, in milliseconds.
 const LOOK: i64 = 1_000;
@@ -110,12 +108,12 @@ pub fn run(tick: &Tick<'_>, db: &dyn Db) -> Result<usize> {
     loop {
         let now = (tick.clock)();
         let token = format!("{}.move.{driven}", tick.token);
-        let jobs = relocation::claim_due(db, &token, now + LEASE, now, BATCH)?;
-        for job in &jobs {
-            drive(tick, db, job.clone(), &token)?;
-        }
-        driven += jobs.len();
-        if jobs.is_empty() || (tick.clock)() >= end {
+        let Some(job) = relocation::claim(db, &token, now + LEASE, now)? else {
+            return Ok(driven);
+        };
+        drive(tick, db, job, &token)?;
+        driven += 1;
+        if (tick.clock)() >= end {
             return Ok(driven);
         }
     }
@@ -139,13 +137,15 @@ fn drive(tick: &Tick<'_>, db: &dyn Db, mut job: Job, token: &str) -> Result<()> 
 }
 
 fn step(tick: &Tick<'_>, db: &dyn Db, job: &mut Job, token: &str) -> Result<Next> {
-    let revoked = match job.state {
+    let lost = match job.state {
         State::Reserving | State::Freezing | State::Copying => {
             job.source.revoked || job.target.revoked
         }
+        // The original is there yet.
+        State::Switching => job.target.revoked && !job.source.revoked,
         _ => false,
     };
-    if revoked {
+    if lost {
         return fail(tick, db, job, token, "One of its nodes was revoked.");
     }
     match job.state {

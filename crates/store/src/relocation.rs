@@ -2,7 +2,7 @@
 
 use crate::params;
 use crate::placement::{self, Eligible};
-use crate::port::{Db, Result, Row};
+use crate::port::{Db, Result, Row, one};
 use crate::queries::relocation as sql;
 
 /// What is to be done next.
@@ -146,14 +146,13 @@ pub fn list(db: &dyn Db, subaccount: &str) -> Result<Vec<Relocation>> {
     Ok(rows.into_iter().map(row).collect())
 }
 
-/// Leases what is due.
-pub fn claim_due(db: &dyn Db, token: &str, until: i64, now: i64, limit: i64) -> Result<Vec<Job>> {
+/// Leases the one that is due for longest.
+pub fn claim(db: &dyn Db, token: &str, until: i64, now: i64) -> Result<Option<Job>> {
     if db.query(sql::ANY_DUE, params![now])?.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    db.execute(sql::CLAIM_DUE, params![token, until, now, limit])?;
-    let rows = db.query(sql::CLAIMED, params![token])?;
-    Ok(rows.into_iter().map(job).collect())
+    db.execute(sql::CLAIM, params![token, until, now])?;
+    Ok(one(db, sql::CLAIMED, params![token])?.map(job))
 }
 
 fn job(mut r: Row) -> Job {
@@ -248,6 +247,11 @@ pub fn fail(db: &dyn Db, job: &Job, token: &str, reason: &str, now: i64) -> Resu
     let over = db.execute(sql::FINISH, params![&job.id, token, failed, reason, now])? > 0;
     if over {
         db.execute(sql::BUMP, params![&job.subaccount_id])?;
+        if job.state == State::Switching {
+            let id = &job.subaccount_id;
+            db.execute(sql::LEAVE_TARGET, params![id, &job.target.id])?;
+            db.execute(sql::RETURN_TO_SOURCE, params![id, &job.source.id])?;
+        }
         let target = params![&job.subaccount_id, &job.target.id, now];
         db.execute(sql::GIVE_UP_TARGET, target)?;
         placement::nudge(db, &job.subaccount_id, now)?;

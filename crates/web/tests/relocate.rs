@@ -445,6 +445,41 @@ fn a_move_that_fails_leaves_it_where_it_was_and_says_why() {
 }
 
 #[test]
+fn a_target_that_is_lost_before_it_works_gives_the_home_back() {
+    let moving = Moving::on([testkit::engine(); 2]);
+    let source = moving.home(0).as_str().into_static();
+    let target = NODES.into_iter().find(|n| *n != source).expect("another");
+    assert!(moving.go(0));
+    while moving.last(0).state != Move::Freezing {
+        moving.pass(1_000);
+        moving.world.tick(None, Vec::new());
+    }
+    // So many calls of each tick are answered: it comes to rest, is copied, compared and handed over, and the call that
+    // makes the target work is lost.
+    for answered in [1, 2, 5, 2] {
+        moving.pass(61_000);
+        let mut fates = vec![Fate::Lost; 50];
+        fates.extend(vec![Fate::Fine; answered]);
+        moving.world.tick(None, fates);
+    }
+    assert_eq!(moving.last(0).state, Move::Switching);
+    assert_eq!(moving.home(0), target);
+    assert!(node::revoke(&*moving.world.db(), target).expect("kept"));
+    moving.pass(61_000);
+    moving.world.tick(None, Vec::new());
+    assert_eq!(
+        (moving.last(0).state, moving.home(0)),
+        (Move::Failed, source.to_owned())
+    );
+    moving.world.tick(None, Vec::new());
+    assert_eq!(
+        moving.places(0)[usize::from(source == NODES[1])],
+        (source, State::Active)
+    );
+    moving.write(0);
+}
+
+#[test]
 fn a_target_that_is_never_there_costs_nothing() {
     let moving = Moving::on([testkit::engine(); 2]);
     let source = moving.home(0);
