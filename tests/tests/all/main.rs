@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod allocation;
 mod bad_csv;
 mod bad_json;
 mod components;
