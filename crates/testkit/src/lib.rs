@@ -1,5 +1,6 @@
 //! For tests: databases of both engines with the real schema, and users of them that die.
 
+pub mod cluster;
 pub mod postgres;
 mod stores;
 

@@ -108,7 +108,7 @@ fn dsn(folder: &Path, database: &str) -> String {
 }
 
 /// Where `initdb` and `postgres` are: PATH first, then the newest that Debian has.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
     if let Ok(versions) = fs::read_dir("/usr/lib/postgresql") {
@@ -127,7 +127,7 @@ fn programs() -> PathBuf {
 }
 
 /// PostgreSQL refuses to run as root: then it runs as somebody else, whom the folder is given to.
-fn other_user(folder: &Path) -> Vec<String> {
+pub(crate) fn other_user(folder: &Path) -> Vec<String> {
     let output = |program: &str, args: &[&str]| {
         let output = Command::new(program).args(args).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();

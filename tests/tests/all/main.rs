@@ -9,6 +9,7 @@ mod bad_csv;
 mod bad_json;
 mod components;
 mod edge;
+mod faults;
 mod harness_itself;
 mod isolation;
 mod main_job;
