@@ -3,6 +3,7 @@
 mod agency;
 mod browser;
 mod csv;
+mod disk;
 mod http;
 mod person;
 mod process;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use agency::{Agency, Sub};
 pub use browser::{Browser, Page};
 pub use csv::people;
+pub use disk::SmallDisk;
 pub use http::{Http, Reply};
 pub use person::{log_in, totp};
 pub use process::{bearers, free_port, root};

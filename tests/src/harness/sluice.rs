@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::process::{Process, ended_by_itself, free_port, root, signal, sweep};
-use super::{Http, Worker, bearers};
+use super::{Http, SmallDisk, Worker, bearers};
 
 /// Starting compiles the components once, if no test did before.
 const READY: Duration = Duration::from_secs(120);
@@ -93,8 +93,22 @@ impl Sluice {
             process: None,
         };
         std::fs::create_dir(sluice.data()).expect("a folder");
-        symlink(compiled(), sluice.data().join("cache")).expect("a link");
+        sluice.share_compiled();
         sluice
+    }
+
+    fn share_compiled(&self) {
+        symlink(compiled(), self.data().join("cache")).expect("a link");
+    }
+
+    /// Puts the data folder on a disk of its own, of so many megabytes; the host must not have been started yet.
+    ///
+    /// # Errors
+    /// What the system says to whoever may not mount one.
+    pub fn small_disk(&self, megabytes: u32) -> Result<SmallDisk, String> {
+        let disk = SmallDisk::mount(&self.data(), megabytes)?;
+        self.share_compiled();
+        Ok(disk)
     }
 
     /// The same folder and port with other options; it must be down.

@@ -8,6 +8,7 @@ mod allocation;
 mod bad_csv;
 mod bad_json;
 mod components;
+mod disk_full;
 mod edge;
 mod faults;
 mod harness_itself;
