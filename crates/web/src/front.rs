@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderValue, Method};
 use serde::{Deserialize, Serialize};
-use store::setting;
+use store::{placement, setting};
 
 use crate::client::Client;
 use crate::context::{Context, Own};
@@ -88,12 +88,15 @@ pub fn pass_on(cx: &Context<'_>, request: &Request) -> Result<Request, Problem> 
 /// On the master: the request as its sender made it, and the host they came by. None for one that nobody passed on.
 ///
 /// # Errors
-/// 401 when it is none of our nodes that passed it on, 400 when what it says cannot be read.
+/// 401 when it is none of our nodes that passed it on, 403 when the sub-account it names lives on another one, 400 when
+/// what it says cannot be read.
 pub fn received(cx: &Context<'_>, request: &Request) -> Result<Option<(Request, Own)>, Problem> {
     let Some(field) = request.headers.get(FIELD) else {
         return Ok(None);
     };
-    if node::caller(cx, &*cx.master()?, request)?.kind != "slave" {
+    let db = cx.master()?;
+    let from = node::caller(cx, &*db, request)?;
+    if from.kind != "slave" {
         return Err(Problem::forbidden());
     }
     let unread = || Problem::new(400, "This request was not passed on as it should be");
@@ -102,6 +105,12 @@ pub fn received(cx: &Context<'_>, request: &Request) -> Result<Option<(Request, 
     let passed: Passed = passed
         .and_then(|json| serde_json::from_slice(&json).ok())
         .ok_or_else(unread)?;
+    // A node speaks for the hosts of what lives on it, and for no other.
+    if let Some(id) = &passed.own.subaccount
+        && placement::home(&*db, id)?.as_ref() != Some(&from.id)
+    {
+        return Err(Problem::forbidden());
+    }
     let first = request
         .segments()
         .first()

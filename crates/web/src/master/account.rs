@@ -251,7 +251,10 @@ pub fn first_step(
 
 /// Whether somebody may log in on the host they came by: on that of a sub-account only who may see it. To others it
 /// does not even say that they have an account elsewhere.
-fn belongs(cx: &Context<'_>, db: &dyn Db, user: &User) -> Result<bool, Problem> {
+///
+/// # Errors
+/// When the store fails.
+pub fn belongs(cx: &Context<'_>, db: &dyn Db, user: &User) -> Result<bool, Problem> {
     let Some(subaccount) = cx.own.as_ref().and_then(|own| own.subaccount.as_deref()) else {
         return Ok(true);
     };

@@ -1,10 +1,11 @@
 //! Passwords: changed by who knows the old one, or chosen anew by who forgot it.
 
+use domain::identity::Role;
 use serde::Deserialize;
 use serde_json::json;
 use store::audit::{self, Change};
 use store::token::{self, Purpose, Token};
-use store::user;
+use store::user::{self, User};
 use store::{Db, session, transaction};
 
 use crate::auth::{self, token_hash};
@@ -89,6 +90,7 @@ pub fn forget(cx: &Context<'_>, db: &dyn Db, request: &Request, input: &Forgotte
         return Ok(answer);
     }
     let user = user::by_email(db, &email)?;
+    let cx = &linked(cx, db, user.as_ref())?;
     transaction(db, || {
         brake::fail(cx, db, Kind::Mail, &email)?;
         let user_id = user.as_ref().map(|u| u.id.clone());
@@ -111,6 +113,17 @@ pub fn forget(cx: &Context<'_>, db: &dyn Db, request: &Request, input: &Forgotte
         outbox::post(cx, db, &letter, user.is_none())
     })?;
     Ok(answer)
+}
+
+/// With the host that a link to a new password may lead to. A host name is in the hands of the sub-account that proved
+/// it, and who follows the link writes a password there: that is for those whom it lets in anyway, and for nobody who
+/// runs an account.
+fn linked<'a>(cx: &Context<'a>, db: &dyn Db, user: Option<&User>) -> Result<Context<'a>, Problem> {
+    let own = match user {
+        Some(user) if user.role < Role::Admin && account::belongs(cx, db, user)? => cx.own.clone(),
+        _ => None,
+    };
+    Ok(Context { own, ..cx.clone() })
 }
 
 /// What choosing a new password takes.
