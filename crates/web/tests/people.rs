@@ -661,6 +661,27 @@ fn a_key_is_never_more_than_its_owner() {
         let status = by_key(key, method, path);
         assert!(matches!(status, 403 | 422), "{path}: {status}");
     }
+    // One that may only administer makes nobody what it is not itself, and no key that outlives it.
+    let admin = json!({"name": "a", "scopes": ["administer"]});
+    let admin = json_of(&ann.post("/api-keys", admin));
+    let admin = admin["key"].as_str().expect("a key");
+    let bearer = format!("Bearer {admin}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    for role in ["client", "member", "admin", "owner"] {
+        let invite = json!({"email": "z@evil.test", "role": role}).to_string();
+        let refused = site.send(
+            Method::POST,
+            "/api/v1/invites",
+            &headers,
+            invite.into_bytes(),
+        );
+        assert_eq!(refused.status, 403, "{role}");
+    }
+    assert_eq!(by_key(admin, "GET", "/people"), 200);
+    assert_eq!(by_key(admin, "POST", "/api-keys"), 403);
     // One that ends, and one that is revoked. Others see neither.
     let now = site.now();
     let short = json_of(&ann.post(

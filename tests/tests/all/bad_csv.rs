@@ -265,7 +265,7 @@ fn an_upload_that_breaks_off_imports_nothing() {
     let agency = Agency::sign_up(&sluice);
     let sub = agency.subaccount("Acme");
     let key = agency
-        .http
+        .browser
         .post("/api/v1/api-keys", &json!({"name": "raw"}))
         .expect(201)
         .json();

@@ -30,7 +30,7 @@ fn wrong_bodies_are_answered_by_a_problem_that_names_the_field() {
 
     let agency = Agency::sign_up(&sluice);
     agency
-        .http
+        .browser
         .post("/api/v1/api-keys", &json!({"name": 5}))
         .expect_problem_on("name");
     agency

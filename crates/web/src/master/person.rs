@@ -95,15 +95,13 @@ pub fn role(field: &str, name: &str) -> Result<Role, Problem> {
     Role::of(name).ok_or_else(|| Problem::invalid(field, "must be owner, admin, member or client"))
 }
 
-/// Only an owner decides who owns.
+/// Nobody gives what they have not, or takes it: all that the role may do, whoever decides of it must be able to do.
 ///
 /// # Errors
 /// 403.
 pub fn may_give(caller: &Caller, role: Role) -> Result<(), Problem> {
-    match role {
-        Role::Owner => caller.require(Action::Own),
-        _ => Ok(()),
-    }
+    let mut actions = Action::ALL.into_iter().filter(|action| role.may(*action));
+    actions.try_for_each(|action| caller.require(action))
 }
 
 /// Whoever owns the account alone stays: an account without an owner could never have one again.
@@ -185,7 +183,7 @@ pub fn remove(cx: &Context<'_>, db: &dyn Db, caller: &Caller, id: &str) -> Answe
 /// A grant that may be given: what it names is there.
 ///
 /// # Errors
-/// 422 with the field.
+/// 422 with the field, 403 for a role that the caller may not give.
 pub fn granted(
     db: &dyn Db,
     caller: &Caller,
@@ -199,6 +197,7 @@ pub fn granted(
             "must be member or client: owners and admins work everywhere",
         )
     })?;
+    may_give(caller, role)?;
     let id = &grant.subaccount_id;
     subaccount::get(db, id, &caller.who.account_id)?.ok_or_else(|| {
         Problem::invalid(
