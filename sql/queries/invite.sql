@@ -1,5 +1,6 @@
 -- name: insert
-insert into invite (id, account_id, email, role, invited_by, created_at, expires_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+insert into invite (id, account_id, email, role, invited_by, created_at, expires_at, invited_by_id)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
 
 -- name: insert-grant
 insert into invite_grant (invite_id, subaccount_id, role) values (?1, ?2, ?3);
@@ -9,15 +10,15 @@ select subaccount_id, role from invite_grant where invite_id = ?1 order by subac
 
 -- name: list
 -- Those that still can be accepted, or that nobody accepted in time, newest first.
-select id, account_id, email, role, invited_by, created_at, expires_at from invite
+select id, account_id, email, role, invited_by, created_at, expires_at, invited_by_id from invite
 where account_id = ?1 and accepted_at is null and revoked_at is null order by created_at desc, id desc limit 200;
 
 -- name: get
-select id, account_id, email, role, invited_by, created_at, expires_at from invite
+select id, account_id, email, role, invited_by, created_at, expires_at, invited_by_id from invite
 where id = ?1 and account_id = ?2 and accepted_at is null and revoked_at is null;
 
 -- name: open
-select id, account_id, email, role, invited_by, created_at, expires_at from invite
+select id, account_id, email, role, invited_by, created_at, expires_at, invited_by_id from invite
 where id = ?1 and accepted_at is null and revoked_at is null and expires_at > ?2;
 
 -- name: count

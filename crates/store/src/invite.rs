@@ -20,7 +20,9 @@ pub struct Invite {
     pub email: String,
     /// What they will be in the account.
     pub role: Role,
-    /// The address of whoever invited them.
+    /// Whoever invited them (UUID): the invitation ends with them.
+    pub invited_by_id: String,
+    /// Their address.
     pub invited_by: String,
     /// Milliseconds.
     pub created_at: i64,
@@ -45,6 +47,7 @@ fn from_row(db: &dyn Db, mut r: Row) -> Result<Invite> {
         invited_by: r.text(4),
         created_at: r.int(5),
         expires_at: r.int(6),
+        invited_by_id: r.text(7),
         grants,
     })
 }
@@ -60,7 +63,8 @@ pub fn insert(db: &dyn Db, invite: &Invite) -> Result<()> {
         invite.role.name(),
         &invite.invited_by,
         invite.created_at,
-        invite.expires_at
+        invite.expires_at,
+        &invite.invited_by_id
     ];
     db.execute(sql::INSERT, row)?;
     for (subaccount, role) in &invite.grants {

@@ -428,12 +428,16 @@ impl Site {
 
     fn invite(&self) -> String {
         let db = self.stores.open(&Place::Master).expect("a file");
+        let sender = user::by_email(&*db, "you@agency.example")
+            .expect("rows")
+            .expect("them");
         let invite = Invite {
             id: format!("invite {}", self.people.get()),
             account_id: self.account_id.clone(),
             email: self.one_more(),
             role: Role::Member,
-            invited_by: "ann".into(),
+            invited_by_id: sender.id,
+            invited_by: sender.email,
             created_at: now(),
             expires_at: now() + 60_000,
             grants: Default::default(),

@@ -5,6 +5,7 @@ mod site;
 use http::Method;
 use serde_json::{Value, json};
 use site::{Site, location, text};
+use store::{Place, custom_domain};
 use web::{Response, totp};
 
 const ANN: &str = "ann@agency.test";
@@ -188,6 +189,30 @@ fn a_forgotten_password_is_chosen_anew_by_a_link_that_works_once_for_half_an_hou
         told.iter()
             .any(|(to, subject, _)| to == ANN && subject.contains("was changed"))
     );
+}
+
+#[test]
+fn a_proven_host_gets_links_only_of_those_whom_it_lets_in() {
+    let site = Site::new();
+    let (ann, place) = agency(&site);
+    joined(&site, &ann, "cli@client.test", "client", &[&place]);
+    site.sign_up("bo@other.test");
+    site.mails();
+    let control = site.database(&Place::Control);
+    custom_domain::insert(&*control, &place, "login.acme.test", "token", 1).expect("kept");
+    custom_domain::verify(&*control, &place, "login.acme.test", 1).expect("kept");
+    let asked = |email: &str| {
+        let headers = [("host", "login.acme.test")];
+        let form = format!("email={}", email.replace('@', "%40")).into_bytes();
+        let answer = site.send(Method::POST, "/forgot", &headers, form);
+        assert_eq!(answer.status, 202, "{}", text(&answer));
+        site.mails().swap_remove(0).2
+    };
+    assert!(asked("cli@client.test").contains("://login.acme.test/reset?token="));
+    for other in ["bo@other.test", ANN] {
+        let mail = asked(other);
+        assert!(mail.contains("http://sluice.test/reset?token="), "{mail}");
+    }
 }
 
 #[test]
@@ -622,6 +647,38 @@ fn an_invitation_can_be_taken_back_sent_again_and_accepted_once() {
     site.mails();
     invite("bo@other.test");
     assert_eq!(accept(&site.link_to("bo@other.test")), 409);
+}
+
+#[test]
+fn an_invitation_ends_with_what_its_sender_may() {
+    let site = Site::new();
+    let (ann, _) = agency(&site);
+    let accept = |token: &str| {
+        let body = json!({"token": token, "password": PASSWORD});
+        api(&site, "").status("POST", "/invites/acceptance", body)
+    };
+    let sent = |by: &Api<'_>, email: &str, role: &str| {
+        let invite = json!({"email": email, "role": role});
+        assert_eq!(by.status("POST", "/invites", invite), 201);
+        site.link_to(email)
+    };
+    let path = |who: &Api<'_>| {
+        let me = who.get("/me");
+        format!("/people/{}", me["user"]["id"].as_str().expect("an id"))
+    };
+    let owner = joined(&site, &ann, "two@agency.test", "owner", &[]);
+    let (high, low) = (
+        sent(&owner, "high@agency.test", "owner"),
+        sent(&owner, "low@agency.test", "admin"),
+    );
+    let admin = json!({"role": "admin"});
+    assert_eq!(ann.status("PATCH", &path(&owner), admin), 200);
+    assert_eq!(accept(&high), 404, "an admin makes no owners");
+    assert_eq!(accept(&low), 201);
+    let last = sent(&owner, "last@agency.test", "client");
+    assert_eq!(ann.status("DELETE", &path(&owner), Value::Null), 204);
+    assert_eq!(accept(&last), 404, "they are gone");
+    assert_eq!(ann.get("/invites")["items"], json!([]));
 }
 
 #[test]

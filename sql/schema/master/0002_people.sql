@@ -40,19 +40,22 @@ update api_key set scopes = 'read reply write manage administer own';
 alter table api_key add column subaccounts text not null default '';
 alter table api_key add column expires_at integer;
 
+-- An invitation ends with whoever sent it.
 create table invite (
-  id          text    not null primary key,
-  account_id  text    not null references account (id),
-  email       text    not null,
-  role        text    not null check (role in ('owner', 'admin', 'member', 'client')),
-  invited_by  text    not null,
-  created_at  integer not null,
-  expires_at  integer not null,
-  accepted_at integer,
-  revoked_at  integer
+  id            text    not null primary key,
+  account_id    text    not null references account (id),
+  email         text    not null,
+  role          text    not null check (role in ('owner', 'admin', 'member', 'client')),
+  invited_by_id text    not null references "user" (id) on delete cascade,
+  invited_by    text    not null,
+  created_at    integer not null,
+  expires_at    integer not null,
+  accepted_at   integer,
+  revoked_at    integer
 );
 
 create index invite_account on invite (account_id, created_at);
+create index invite_sender on invite (invited_by_id);
 
 create table invite_grant (
   invite_id     text not null references invite (id) on delete cascade,

@@ -108,6 +108,7 @@ pub fn create(
         account_id,
         email,
         role,
+        invited_by_id: caller.who.user_id.clone(),
         invited_by: caller.who.email.clone(),
         created_at: cx.now,
         expires_at: cx.now + LASTS,
@@ -229,14 +230,40 @@ pub fn resend(cx: &Context<'_>, db: &dyn Db, caller: &Caller, id: &str) -> Resul
 /// 403 for whoever may not, 404.
 pub fn revoke(cx: &Context<'_>, db: &dyn Db, caller: &Caller, id: &str) -> Answer {
     let invite = find(db, caller, id)?;
-    transaction(db, || {
-        if !invite::revoke(db, id, &invite.account_id, cx.now)? {
-            return Err(Problem::not_found());
-        }
-        token::end_of_invite(db, id)?;
-        Ok(note(cx, db, caller, "invite.revoked", &invite)?)
+    transaction(db, || match end(cx, db, caller, &invite)? {
+        true => Ok(()),
+        false => Err(Problem::not_found()),
     })?;
     Ok(Response::no_content())
+}
+
+/// Ends an invitation with its link; false when there is nothing to end.
+fn end(cx: &Context<'_>, db: &dyn Db, caller: &Caller, invite: &Invite) -> store::Result<bool> {
+    let ended = invite::revoke(db, &invite.id, &invite.account_id, cx.now)?;
+    if ended {
+        token::end_of_invite(db, &invite.id)?;
+        note(cx, db, caller, "invite.revoked", invite)?;
+    }
+    Ok(ended)
+}
+
+/// Ends what somebody sent and could not send as what they are now. Call it inside the transaction that makes less of
+/// them; whoever is removed takes their invitations along.
+///
+/// # Errors
+/// When the store fails.
+pub fn end_of(cx: &Context<'_>, db: &dyn Db, caller: &Caller, sender: &User) -> store::Result<()> {
+    for invite in invite::list(db, &sender.account_id)? {
+        if invite.invited_by_id == sender.id && !may_send(sender.role, invite.role) {
+            end(cx, db, caller, &invite)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody of one role may invite people to another.
+fn may_send(sender: Role, role: Role) -> bool {
+    sender.may(Action::Administer) && sender >= role
 }
 
 /// An invitation by the secret part of its link, with the account's name, without using it up.
@@ -248,8 +275,18 @@ pub fn look(cx: &Context<'_>, db: &dyn Db, secret: &str) -> Result<(Invite, Stri
     let token = token::look(db, &hash, Purpose::Invite, cx.now)?;
     let id = token.and_then(|t| t.invite_id).ok_or_else(spent)?;
     let invite = invite::open(db, &id, cx.now)?.ok_or_else(spent)?;
+    sent_rightly(db, &invite)?;
     let account = user::account_name(db, &invite.account_id)?.unwrap_or_default();
     Ok((invite, account))
+}
+
+/// Passes an invitation that its sender could send today as well.
+fn sent_rightly(db: &dyn Db, invite: &Invite) -> Result<(), Problem> {
+    let sender = user::get(db, &invite.invited_by_id)?;
+    match sender.is_some_and(|sender| may_send(sender.role, invite.role)) {
+        true => Ok(()),
+        false => Err(spent()),
+    }
 }
 
 /// What accepting takes.
@@ -288,6 +325,7 @@ pub fn accept(
     let session = transaction(db, || {
         let hash = token_hash(Purpose::Invite.name(), &input.token);
         token::take(db, &hash, Purpose::Invite, cx.now)?.ok_or_else(spent)?;
+        sent_rightly(db, &invite)?;
         if !user::insert(db, &user)? {
             return Err(account_elsewhere());
         }

@@ -12,6 +12,7 @@ use store::{Db, session, subaccount, transaction};
 use crate::context::Context;
 use crate::http::{Answer, Problem, Response};
 use crate::master::caller::Caller;
+use crate::master::invite;
 
 /// What somebody is in one sub-account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,18 +130,20 @@ pub fn change(cx: &Context<'_>, db: &dyn Db, caller: &Caller, id: &str, input: &
     caller.require(Action::Administer)?;
     let new = role("role", &input.role)?;
     transaction(db, || {
-        let user = find(db, caller, id)?;
+        let mut user = find(db, caller, id)?;
         may_give(caller, user.role)?;
         may_give(caller, new)?;
         if new != Role::Owner {
             not_the_last_owner(db, &user)?;
         }
         user::set_role(db, id, &user.account_id, new)?;
+        let before = std::mem::replace(&mut user.role, new);
+        invite::end_of(cx, db, caller, &user)?;
         let change = Change {
             action: "person.role_changed",
             subject_id: id,
             subject: &user.email,
-            before: Some(json!({"role": user.role})),
+            before: Some(json!({"role": before})),
             after: Some(json!({"role": new})),
         };
         Ok::<_, Problem>(audit::record(db, cx.now, &caller.actor, &change)?)
@@ -150,7 +153,7 @@ pub fn change(cx: &Context<'_>, db: &dyn Db, caller: &Caller, id: &str, input: &
         .ok_or_else(Problem::not_found)
 }
 
-/// Removes a person; their sessions and keys end at once. Anybody may remove themselves.
+/// Removes a person; their sessions, keys and invitations end at once. Anybody may remove themselves.
 ///
 /// # Errors
 /// 403 for whoever may not, 404, 409 for the last owner.
