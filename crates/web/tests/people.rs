@@ -239,7 +239,7 @@ fn nobody_learns_who_has_an_account() {
         [
             count("select count(*) from token where email = ?1 and purpose = 'reset'"),
             count("select count(*) from outbox where recipient = ?1 and cause = 'reset'"),
-            count("select count(*) from attempt where name = ?1 and kind = 'mail'"),
+            count("select count(*) from attempt where name = ?1 and kind = 'reset'"),
         ]
     };
     assert_eq!(rows(ANN), rows("nobody@agency.test"));
@@ -281,6 +281,16 @@ fn guessing_gets_slower_for_an_account_and_for_a_client() {
         429,
         "even with the right one"
     );
+    // Who guesses holds up nobody else, and not the person who is signed in.
+    let ann_elsewhere = Api {
+        address: "192.0.2.1:1",
+        ..api(&site, "")
+    };
+    let signed_in = ann_elsewhere.log_in(ANN, PASSWORD);
+    assert_eq!(signed_in.status, 200);
+    let change = json!({"old_password": PASSWORD, "new_password": PASSWORD});
+    let signed_in = api(&site, &cookie_of(&signed_in));
+    assert_eq!(signed_in.status("POST", "/me/password", change), 204);
     site.later(wait * 1000);
     assert_eq!(nobody.log_in(ANN, PASSWORD).status, 200);
     // A success forgets: as many tries as before are free.

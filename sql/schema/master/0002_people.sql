@@ -89,18 +89,19 @@ create table recovery_code (
   primary key (user_id, code_hash)
 );
 
--- Failures for an account's address (`account`), a client's address (`address`), a second factor (`code`), and mails that
--- were asked for (`mail`). The table `login_attempt` is not used any more.
+-- What is slowed down when there is too much of it: wrong passwords, wrong codes, mails that were asked for. `kind` says what
+-- is counted and `name` for whom; the count begins anew some time after `first_at`.
+drop table login_attempt;
 create table attempt (
   kind          text    not null,
   name          text    not null,
   failures      integer not null,
-  last_at       integer not null,
+  first_at      integer not null,
   blocked_until integer not null,
   primary key (kind, name)
 );
 
-create index attempt_last on attempt (last_at);
+create index attempt_first on attempt (first_at);
 
 -- Mails to be sent. `body` is sealed, as it may hold a link that works, and erased when the mail has gone. A mail to nobody is
 -- `void`: written as any other and never sent.

@@ -111,8 +111,7 @@ pub fn sign_up(
     check_password("password", &input.password)?;
     let client = Client::of(request).counted();
     if let Some(client) = &client {
-        brake::check(cx, db, Kind::SignUp, client)?;
-        brake::fail(cx, db, Kind::SignUp, client)?;
+        brake::take(cx, db, &[(Kind::SignUp, client)])?;
     }
     if user::by_email(db, &email)?.is_some() {
         return Err(taken());
@@ -228,11 +227,10 @@ pub fn first_step(
     input: &LogIn,
 ) -> Result<User, Problem> {
     let email = domain::address::normalize(&input.email).map_err(|_| wrong())?;
-    let client = Client::of(request).counted();
-    brake::check(cx, db, Kind::Account, &email)?;
-    if let Some(client) = &client {
-        brake::check(cx, db, Kind::Address, client)?;
-    }
+    let (client, here) = (Client::of(request).counted(), here(&email, request));
+    let mut counted = vec![(Kind::Account, here.as_str()), (Kind::Person, &email)];
+    counted.extend(client.as_deref().map(|client| (Kind::Address, client)));
+    let tries = brake::take(cx, db, &counted)?;
     let user = user::by_email(db, &email)?;
     let too_long = input.password.len() > 4 * PASSWORD.end();
     let hash = user.as_ref().map(|u| u.password_hash.as_str());
@@ -240,13 +238,24 @@ pub fn first_step(
     if let Some(user) = user.filter(|_| right)
         && belongs(cx, db, &user)?
     {
+        brake::give_back(db, &tries)?;
         return Ok(user);
     }
-    brake::fail(cx, db, Kind::Account, &email)?;
-    if let Some(client) = &client {
-        brake::fail(cx, db, Kind::Address, client)?;
-    }
     Err(wrong())
+}
+
+/// The name under which a client's passwords for an address are counted.
+fn here(email: &str, request: &Request) -> String {
+    let client = Client::of(request).counted().unwrap_or_default();
+    format!("{email} {client}")
+}
+
+/// Somebody has shown who they are: what was guessed before counts no more.
+///
+/// # Errors
+/// When the store fails.
+pub fn forget_guesses(db: &dyn Db, email: &str, request: &Request) -> store::Result<()> {
+    brake::release(db, Kind::Account, &here(email, request))
 }
 
 /// Whether somebody may log in on the host they came by: on that of a sub-account only who may see it. To others it
@@ -275,7 +284,7 @@ pub fn second_step(
     code: Option<&str>,
 ) -> Result<SignedIn, Problem> {
     second_factor::require(cx, db, &user, code)?;
-    brake::release(db, Kind::Account, &user.email)?;
+    forget_guesses(db, &user.email, request)?;
     let token = transaction(db, || begin_session(cx, db, request, &user))?;
     let account_name = user::account_name(db, &user.account_id)?.unwrap_or_default();
     Ok(SignedIn::new(user, account_name, token))
@@ -321,16 +330,15 @@ pub fn prove(
     field: &str,
     password: &str,
 ) -> Result<(), Problem> {
-    brake::check(cx, db, Kind::Account, &user.email)?;
+    brake::take(cx, db, &[(Kind::Proof, &user.id)])?;
     let too_long = password.len() > 4 * PASSWORD.end();
     if too_long || !auth::verify_password(password, Some(&user.password_hash)) {
-        brake::fail(cx, db, Kind::Account, &user.email)?;
         return Err(Problem::invalid(
             field,
             "must be your password: this is another one",
         ));
     }
-    brake::release(db, Kind::Account, &user.email)?;
+    brake::release(db, Kind::Proof, &user.id)?;
     Ok(())
 }
 

@@ -97,8 +97,7 @@ pub fn resend(cx: &Context<'_>, db: &dyn Db, caller: &Caller) -> Answer {
     if user.confirmed_at.is_some() {
         return Err(Problem::new(409, "The address is confirmed").detail("There is nothing to do."));
     }
-    brake::check(cx, db, Kind::Mail, &user.email)?;
-    brake::fail(cx, db, Kind::Mail, &user.email)?;
+    brake::take(cx, db, &[(Kind::Mail, &user.email)])?;
     transaction(db, || post(cx, db, &user))?;
     Ok(Response::json(202, &json!({"email": user.email})))
 }
@@ -233,8 +232,7 @@ pub fn ask(cx: &Context<'_>, db: &dyn Db, caller: &Caller, input: &NewEmail) -> 
         return Err(Problem::invalid("email", "is your address already"));
     }
     account::prove(cx, db, &user, "password", &input.password)?;
-    brake::check(cx, db, Kind::Mail, &email)?;
-    brake::fail(cx, db, Kind::Mail, &email)?;
+    brake::take(cx, db, &[(Kind::Mail, &email)])?;
     let is_taken = user::by_email(db, &email)?.is_some();
     transaction(db, || {
         token::end_of_user(db, &user.id, Purpose::ChangeEmail)?;

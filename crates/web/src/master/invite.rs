@@ -102,7 +102,7 @@ pub fn create(
             "An account has at most {MAX} open invitations. Revoke one first."
         )));
     }
-    brake::check(cx, db, Kind::Mail, &email)?;
+    may_mail(cx, db, &account_id, &email)?;
     let invite = Invite {
         id: new_id(cx.now),
         account_id,
@@ -115,12 +115,17 @@ pub fn create(
         grants,
     };
     transaction(db, || {
-        brake::fail(cx, db, Kind::Mail, &invite.email)?;
         invite::insert(db, &invite)?;
         post(cx, db, &invite)?;
         note(cx, db, caller, "invite.sent", &invite)
     })?;
     Ok(invite.into())
+}
+
+/// Counts a mail to somebody who did not ask for it.
+fn may_mail(cx: &Context<'_>, db: &dyn Db, account_id: &str, email: &str) -> Result<(), Problem> {
+    let counted = [(Kind::Invite, account_id), (Kind::Mail, email)];
+    brake::take(cx, db, &counted).map(|_| ())
 }
 
 fn grants(
@@ -211,10 +216,9 @@ fn find(db: &dyn Db, caller: &Caller, id: &str) -> Result<Invite, Problem> {
 pub fn resend(cx: &Context<'_>, db: &dyn Db, caller: &Caller, id: &str) -> Result<View, Problem> {
     let mut invite = find(db, caller, id)?;
     person::may_give(caller, invite.role)?;
-    brake::check(cx, db, Kind::Mail, &invite.email)?;
+    may_mail(cx, db, &invite.account_id, &invite.email)?;
     invite.expires_at = cx.now + LASTS;
     transaction(db, || {
-        brake::fail(cx, db, Kind::Mail, &invite.email)?;
         if !invite::extend(db, id, invite.expires_at)? {
             return Err(Problem::not_found());
         }

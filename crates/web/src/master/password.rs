@@ -81,18 +81,17 @@ pub struct Forgotten {
 pub fn forget(cx: &Context<'_>, db: &dyn Db, request: &Request, input: &Forgotten) -> Answer {
     let email = input::email("email", &input.email)?;
     if let Some(client) = Client::of(request).counted() {
-        brake::check(cx, db, Kind::Address, &client)?;
-        brake::fail(cx, db, Kind::Address, &client)?;
+        brake::take(cx, db, &[(Kind::Forgot, &client)])?;
     }
     let answer = Response::json(202, &json!({"email": email}));
     // Nobody's mailbox is to be filled by strangers; that it was spared is nobody's business either.
-    if brake::left(cx, db, Kind::Mail, &email)? > 0 {
-        return Ok(answer);
-    }
+    match brake::take(cx, db, &[(Kind::Reset, &email)]) {
+        Err(problem) if problem.status == 429 => return Ok(answer),
+        taken => taken?,
+    };
     let user = user::by_email(db, &email)?;
     let cx = &linked(cx, db, user.as_ref())?;
     transaction(db, || {
-        brake::fail(cx, db, Kind::Mail, &email)?;
         let user_id = user.as_ref().map(|u| u.id.clone());
         token::end_of_user(db, user_id.as_deref().unwrap_or("nobody"), Purpose::Reset)?;
         let to = Token {
@@ -159,7 +158,8 @@ pub fn reset(cx: &Context<'_>, db: &dyn Db, request: &Request, input: &Reset) ->
         token::end_of_user(db, id, Purpose::Reset)?;
         token::end_of_user(db, id, Purpose::ChangeEmail)?;
         let ended = session::delete_all(db, id)?;
-        brake::release(db, Kind::Account, &user.email)?;
+        account::forget_guesses(db, &user.email, request)?;
+        brake::release(db, Kind::Person, &user.email)?;
         let change = Change {
             action: "person.password_reset",
             subject_id: id,

@@ -59,9 +59,8 @@ pub fn require(
 }
 
 fn check(cx: &Context<'_>, db: &dyn Db, user: &User, code: &str) -> Result<(), Problem> {
-    brake::check(cx, db, Kind::Code, &user.id)?;
+    brake::take(cx, db, &[(Kind::Code, &user.id)])?;
     if !is_right(cx, db, user, code)? {
-        brake::fail(cx, db, Kind::Code, &user.id)?;
         return Err(needed(
             "The code is not right",
             "must be a current code that was not used yet",
@@ -222,11 +221,10 @@ pub fn enable(
         return Err(Problem::new(409, "No second factor is being set up")
             .detail("Begin with your password."));
     }
-    brake::check(cx, db, Kind::Code, &user.id)?;
+    brake::take(cx, db, &[(Kind::Code, &user.id)])?;
     let secret = opened(cx, &user, user.totp_pending.as_deref())?;
     let plain: String = input.code.chars().filter(char::is_ascii_digit).collect();
     let Some(step) = totp::verify(&secret, &plain, cx.now, 0) else {
-        brake::fail(cx, db, Kind::Code, &user.id)?;
         return Err(Problem::invalid(
             "code",
             "must be what the app shows now; is the clock of this device right?",
