@@ -59,6 +59,7 @@ const KEPT: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Keeps a mail to be sent; call it in the transaction of its cause. One that is `void` is never sent.
 pub fn insert(db: &dyn Db, mail: &Mail, void: bool, now: i64) -> Result<()> {
     db.execute(sql::DELETE_OLD, params![now - KEPT])?;
+    db.execute(sql::DELETE_LATE, params![now])?;
     let row = params![
         &mail.id,
         mail.account_id.as_deref(),
