@@ -44,8 +44,8 @@ where id = ?1 and not exists (select 1 from "user" o where o.email = ?2 and o.id
 update "user" set totp_pending = ?2 where id = ?1;
 
 -- name: enable-totp
--- The code that proved the secret counts as used.
-update "user" set totp = totp_pending, totp_pending = null, totp_step = ?2 where id = ?1 and totp_pending is not null;
+-- The secret that a code proved, if it is still the one being set up. That code counts as used.
+update "user" set totp = totp_pending, totp_pending = null, totp_step = ?2 where id = ?1 and totp_pending = ?3;
 
 -- name: disable-totp
 update "user" set totp = null, totp_pending = null where id = ?1;

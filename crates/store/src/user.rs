@@ -162,9 +162,10 @@ pub fn set_totp_pending(db: &dyn Db, id: &str, sealed: &str) -> Result<()> {
         .map(|_| ())
 }
 
-/// From now on the second factor is asked for; `step` is that of the code that proved it.
-pub fn enable_totp(db: &dyn Db, id: &str, step: i64) -> Result<bool> {
-    Ok(db.execute(sql::ENABLE_TOTP, params![id, step])? > 0)
+/// From now on the second factor is asked for; `step` is that of the code that proved the sealed secret. False when that
+/// is not the one being set up any more.
+pub fn enable_totp(db: &dyn Db, id: &str, step: i64, sealed: &str) -> Result<bool> {
+    Ok(db.execute(sql::ENABLE_TOTP, params![id, step, sealed])? > 0)
 }
 
 /// No second factor any more.

@@ -217,12 +217,9 @@ pub fn enable(
     input: &Code,
 ) -> Result<RecoveryCodes, Problem> {
     let user = account::person(db, caller)?;
-    if user.totp_pending.is_none() {
-        return Err(Problem::new(409, "No second factor is being set up")
-            .detail("Begin with your password."));
-    }
+    let sealed = user.totp_pending.as_deref().ok_or_else(none_pending)?;
     brake::take(cx, db, &[(Kind::Code, &user.id)])?;
-    let secret = opened(cx, &user, user.totp_pending.as_deref())?;
+    let secret = opened(cx, &user, Some(sealed))?;
     let plain: String = input.code.chars().filter(char::is_ascii_digit).collect();
     let Some(step) = totp::verify(&secret, &plain, cx.now, 0) else {
         return Err(Problem::invalid(
@@ -233,15 +230,23 @@ pub fn enable(
     brake::release(db, Kind::Code, &user.id)?;
     let codes = new_codes();
     transaction(db, || {
-        user::enable_totp(db, &user.id, step)?;
+        // Somebody began anew meanwhile: the app that showed this code knows another secret.
+        if !user::enable_totp(db, &user.id, step, sealed)? {
+            return Err(none_pending());
+        }
         keep_codes(db, &user.id, &codes)?;
         note(cx, db, caller, &user, "person.second_factor_on")?;
         let (subject, text) = mail::second_factor(true);
-        tell(cx, db, &user, "second_factor", subject, text)
+        Ok(tell(cx, db, &user, "second_factor", subject, text)?)
     })?;
     Ok(RecoveryCodes {
         recovery_codes: codes,
     })
+}
+
+fn none_pending() -> Problem {
+    Problem::new(409, "No second factor is being set up")
+        .detail("Begin with your password. Nothing was changed.")
 }
 
 fn new_codes() -> Vec<String> {
