@@ -25,5 +25,8 @@ where k.id = ?1 and k.account_id = ?2 and k.revoked_at is null;
 -- name: count
 select count(*) from api_key where account_id = ?1 and revoked_at is null;
 
+-- name: revoke-of-user
+update api_key set revoked_at = ?2 where user_id = ?1 and revoked_at is null;
+
 -- name: revoke
 update api_key set revoked_at = ?3 where id = ?1 and account_id = ?2 and revoked_at is null;

@@ -109,3 +109,8 @@ pub fn count(db: &dyn Db, account_id: &str) -> Result<i64> {
 pub fn revoke(db: &dyn Db, id: &str, account_id: &str, now: i64) -> Result<bool> {
     Ok(db.execute(sql::REVOKE, params![id, account_id, now])? > 0)
 }
+
+/// Ends all keys of a person, and says how many.
+pub fn revoke_of_user(db: &dyn Db, user_id: &str, now: i64) -> Result<u64> {
+    db.execute(sql::REVOKE_OF_USER, params![user_id, now])
+}

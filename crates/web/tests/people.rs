@@ -192,6 +192,35 @@ fn a_forgotten_password_is_chosen_anew_by_a_link_that_works_once_for_half_an_hou
 }
 
 #[test]
+fn who_signed_up_with_an_address_that_is_not_theirs_leaves_nothing_behind() {
+    let site = Site::new();
+    let (squatter, _) = agency(&site);
+    let key = json_of(&squatter.post("/api-keys", json!({"name": "k"})));
+    let setup = json_of(&squatter.post("/second-factor", json!({"password": PASSWORD})));
+    let secret = totp::of_base32(setup["secret"].as_str().expect("text")).expect("base32");
+    let code = totp::code(&secret, totp::step_at(site.now()));
+    let on = squatter.status("POST", "/second-factor/confirmation", json!({"code": code}));
+    assert_eq!(on, 200);
+    site.mails();
+    let owner = api(&site, "");
+    owner.post("/password-resets", json!({"email": ANN}));
+    let reset = json!({"token": site.link_to(ANN), "password": "battery staple"});
+    assert_eq!(
+        owner.status("POST", "/password-resets/completion", reset),
+        204
+    );
+    assert_eq!(
+        owner.log_in(ANN, "battery staple").status,
+        200,
+        "without a code"
+    );
+    let bearer = format!("Bearer {}", key["key"].as_str().expect("a key"));
+    let headers = [("authorization", bearer.as_str())];
+    let answer = site.send(Method::GET, "/api/v1/me", &headers, vec![]);
+    assert_eq!(answer.status, 401);
+}
+
+#[test]
 fn a_proven_host_gets_links_only_of_those_whom_it_lets_in() {
     let site = Site::new();
     let (ann, place) = agency(&site);
@@ -900,6 +929,20 @@ fn a_form_of_another_page_changes_no_person() {
         200,
         "nothing was changed"
     );
+}
+
+#[test]
+fn a_mail_whose_time_is_over_is_not_sent() {
+    let site = Site::new();
+    let (ann, _) = agency(&site);
+    ann.post("/password-resets", json!({"email": ANN}));
+    site.later(31 * MINUTE);
+    assert!(site.mails().is_empty());
+    ann.post("/password-resets", json!({"email": ANN}));
+    let rows = site
+        .master()
+        .query("select 1 from outbox where cause = 'reset'", &[]);
+    assert_eq!(rows.expect("rows").len(), 1, "the late one is gone");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 use store::audit::{self, Change};
 use store::token::{self, Purpose, Token};
 use store::user::{self, User};
-use store::{Db, session, transaction};
+use store::{Db, api_key, session, transaction};
 
 use crate::auth::{self, token_hash};
 use crate::client::Client;
@@ -135,7 +135,8 @@ pub struct Reset {
     pub password: String,
 }
 
-/// Chooses a new password by a link. All sessions of the person end; the second factor stays.
+/// Chooses a new password by a link. All sessions of the person end; keys and the second factor stay, unless the address
+/// was never confirmed.
 ///
 /// # Errors
 /// 404 when the link does not work any more, 422 for an unfit password: the link is not used up then.
@@ -153,8 +154,13 @@ pub fn reset(cx: &Context<'_>, db: &dyn Db, request: &Request, input: &Reset) ->
             return Err(spent());
         }
         user::set_password(db, id, &password)?;
-        // Who reads mails to an address has shown that it is theirs.
-        user::confirm(db, id, cx.now)?;
+        // Who reads mails to an address has shown that it is theirs. Until now it may have been somebody else who signed
+        // up with it: nothing that they left behind is to open the account.
+        let mut keys_ended = 0;
+        if user::confirm(db, id, cx.now)? {
+            keys_ended = api_key::revoke_of_user(db, id, cx.now)?;
+            user::disable_totp(db, id)?;
+        }
         token::end_of_user(db, id, Purpose::Reset)?;
         token::end_of_user(db, id, Purpose::ChangeEmail)?;
         let ended = session::delete_all(db, id)?;
@@ -164,7 +170,7 @@ pub fn reset(cx: &Context<'_>, db: &dyn Db, request: &Request, input: &Reset) ->
             action: "person.password_reset",
             subject_id: id,
             subject: &user.email,
-            after: Some(json!({"sessions_ended": ended})),
+            after: Some(json!({"sessions_ended": ended, "keys_ended": keys_ended})),
             ..Change::default()
         };
         audit::record(db, cx.now, &actor(&user, "link", request), &change)?;
