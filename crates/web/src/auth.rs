@@ -31,11 +31,11 @@ pub enum Credential {
 
 impl Credential {
     /// What a request shows. A key goes before a cookie.
-    pub fn of(request: &Request) -> Option<Credential> {
+    pub fn of(cx: &Context<'_>, request: &Request) -> Option<Credential> {
         if let Some(value) = request.header(header::AUTHORIZATION) {
             return bearer(value).map(|key| Credential::Key(key.to_owned()));
         }
-        session_cookie(request).map(Credential::Session)
+        cookie(request, session_cookie(cx)).map(Credential::Session)
     }
 
     /// `key` or `session`.
@@ -77,19 +77,23 @@ fn cookie(request: &Request, name: &str) -> Option<String> {
 /// this is, and a browser takes the first one from that very host only (RFC 6265bis, 4.1.3.2).
 const OWN_COOKIES: [&str; 2] = ["__Host-session", "session"];
 
-fn session_cookie(request: &Request) -> Option<String> {
-    let mut names = [COOKIE].into_iter().chain(OWN_COOKIES);
-    names.find_map(|name| cookie(request, name))
+fn is_https(cx: &Context<'_>) -> bool {
+    cx.url().starts_with("https://")
 }
 
-fn session_cookie_of(cx: &Context<'_>, value: &str, age: i64) -> String {
-    let https = cx.url().starts_with("https://");
-    let name = match (&cx.own, https) {
+/// The cookie's name on the host that the caller came by. A cookie of another name is not looked at: it may be one that
+/// a sibling of that host has planted.
+fn session_cookie(cx: &Context<'_>) -> &'static str {
+    match (&cx.own, is_https(cx)) {
         (None, _) => COOKIE,
         (Some(_), true) => OWN_COOKIES[0],
         (Some(_), false) => OWN_COOKIES[1],
-    };
-    let secure = if https { "; Secure" } else { "" };
+    }
+}
+
+fn session_cookie_of(cx: &Context<'_>, value: &str, age: i64) -> String {
+    let name = session_cookie(cx);
+    let secure = if is_https(cx) { "; Secure" } else { "" };
     format!("{name}={value}; HttpOnly; SameSite=Lax; Path=/; Max-Age={age}{secure}")
 }
 
@@ -175,7 +179,9 @@ fn is_form_with_cookie(request: &Request) -> bool {
         "text/plain",
     ];
     let is_form = simple.iter().any(|m| m.eq_ignore_ascii_case(media));
-    request.method == Method::POST && is_form && session_cookie(request).is_some()
+    let mut cookies = [COOKIE].into_iter().chain(OWN_COOKIES);
+    let signed_in = cookies.any(|name| cookie(request, name).is_some());
+    request.method == Method::POST && is_form && signed_in
 }
 
 /// The shortest and the longest password, in characters (NIST SP 800-63B).
@@ -224,9 +230,12 @@ pub fn verify_password(password: &str, hash: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
+    use crate::context::{Config, Own};
 
     fn request(method: Method, headers: &[(&'static str, &'static str)]) -> Request {
         let mut map = HeaderMap::new();
@@ -244,21 +253,40 @@ mod tests {
 
     #[test]
     fn credentials_are_read_and_kept_apart() {
-        let key = Credential::of(&request(
-            Method::GET,
-            &[
-                ("authorization", "bearer abc"),
-                ("cookie", "sluice_session=x"),
-            ],
-        ));
+        let (stores, config, migrated) = (
+            testkit::Stores::default(),
+            Config::default(),
+            AtomicBool::new(false),
+        );
+        let mut cx = Context {
+            stores: &stores,
+            config: &config,
+            now: 1,
+            own: None,
+            migrated: &migrated,
+        };
+        let shown = |cx: &Context<'_>, headers: &[(&'static str, &'static str)]| {
+            Credential::of(cx, &request(Method::GET, headers))
+        };
+        let cookies = [("cookie", "a=b; sluice_session=abc; __Host-session=own")];
+        let key = shown(&cx, &[("authorization", "bearer abc"), cookies[0]]);
         assert_eq!(key, Some(Credential::Key("abc".into())));
-        let session = Credential::of(&request(
-            Method::GET,
-            &[("cookie", "a=b; sluice_session=abc")],
-        ));
+        let session = shown(&cx, &cookies);
         assert_eq!(session, Some(Credential::Session("abc".into())));
         assert_ne!(key.unwrap().hash(), session.unwrap().hash());
-        assert_eq!(Credential::of(&request(Method::GET, &[])), None);
+        assert_eq!(shown(&cx, &[]), None);
+        // On a host of its own nothing counts but what only that host can have set.
+        cx.own = Some(Own {
+            host: "own.test".into(),
+            url: "https://own.test".into(),
+            subaccount: None,
+            look: None,
+        });
+        assert_eq!(
+            shown(&cx, &cookies),
+            Some(Credential::Session("own".into()))
+        );
+        assert_eq!(shown(&cx, &[("cookie", "sluice_session=planted")]), None);
     }
 
     #[test]

@@ -232,7 +232,8 @@ impl World {
         };
         let hash = Credential::Session(email.to_owned()).hash();
         session::insert(&*db, &hash, email, &session).expect("kept");
-        format!("sluice_session={email}")
+        // Under all names that the cookie has anywhere: what is not for a host must not count there.
+        format!("sluice_session={email}; session={email}; __Host-session={email}")
     }
 
     fn key(&self, cookie: &str, input: &Value) -> String {

@@ -168,7 +168,7 @@ pub fn begin_session(
     request: &Request,
     user: &User,
 ) -> store::Result<String> {
-    if let Some(credential @ Credential::Session(_)) = Credential::of(request) {
+    if let Some(credential @ Credential::Session(_)) = Credential::of(cx, request) {
         session::delete(db, &credential.hash())?;
     }
     let client = Client::of(request);
@@ -356,7 +356,7 @@ pub fn person(db: &dyn Db, caller: &Caller) -> Result<User, Problem> {
 /// # Errors
 /// When the store fails.
 pub fn log_out(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
-    if let Some(credential @ Credential::Session(_)) = Credential::of(request) {
+    if let Some(credential @ Credential::Session(_)) = Credential::of(cx, request) {
         let caller = Caller::of(cx, db, request)?;
         transaction(db, || {
             if session::delete(db, &credential.hash())?

@@ -35,7 +35,7 @@ impl Caller {
     /// # Errors
     /// When the store fails.
     pub fn of(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Result<Option<Caller>, Problem> {
-        let Some(credential) = Credential::of(request) else {
+        let Some(credential) = Credential::of(cx, request) else {
             return Ok(None);
         };
         let Some(who) = find(

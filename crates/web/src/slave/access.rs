@@ -45,7 +45,7 @@ pub fn caller(cx: &Context<'_>, request: &Request) -> Result<Caller, Problem> {
             ("worker", auth::token_hash("node", token))
         }
         ["s", _, "static" | "u", ..] => return Ok(Caller::Nobody),
-        ["s", _, ..] => match Credential::of(request) {
+        ["s", _, ..] => match Credential::of(cx, request) {
             Some(credential @ Credential::Key(_)) => ("key", credential.hash()),
             Some(credential @ Credential::Session(_)) => ("session", credential.hash()),
             None => return Ok(Caller::Nobody),

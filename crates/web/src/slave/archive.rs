@@ -80,7 +80,7 @@ pub fn admit<'a>(
             access::any(cx, id)
         }
         ["s", id, ..] => {
-            auth::require_same_origin(request, &cx.config.public_url)?;
+            auth::require_same_origin(request, cx.url())?;
             let who = who.ok_or_else(Problem::unauthorized)?;
             access::scope(cx, id, who, Action::Manage)
         }

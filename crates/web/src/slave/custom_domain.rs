@@ -178,7 +178,7 @@ pub fn admit<'a>(
     request: &Request,
     who: Option<&Identity>,
 ) -> Result<Scope<'a>, Problem> {
-    auth::require_same_origin(request, &cx.config.public_url)?;
+    auth::require_same_origin(request, cx.url())?;
     let id = request.segments().get(1).copied().unwrap_or_default();
     access::scope(
         cx,

@@ -157,7 +157,7 @@ fn route(cx: &Context<'_>, request: &Request, segments: &[&str], who: Option<&Id
         }
         ["s", id, "u", token] => unsubscribe::handle(&access::public(cx, id)?, request, token),
         ["s", id, rest @ ..] => {
-            auth::require_same_origin(request, &cx.config.public_url)?;
+            auth::require_same_origin(request, cx.url())?;
             let api = rest.first() == Some(&"api");
             let who = match who {
                 Some(who) => who,

@@ -42,7 +42,7 @@ pub fn admit<'a>(
     request: &Request,
     who: Option<&Identity>,
 ) -> Result<Scope<'a>, Problem> {
-    auth::require_same_origin(request, &cx.config.public_url)?;
+    auth::require_same_origin(request, cx.url())?;
     let segments = request.segments();
     access::scope(
         cx,
