@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::node;
 use crate::params;
 use crate::port::{Db, Result, Row};
 use crate::queries::audit as sql;
@@ -93,12 +94,14 @@ pub fn record(db: &dyn Db, now: i64, actor: &Actor, change: &Change<'_>) -> Resu
     db.execute(sql::INSERT, row).map(|_| ())
 }
 
-/// The log of an account, newest first, older than an entry.
+/// The log of an account, newest first, older than an entry; for one that runs the installation, with what concerns no
+/// account, as nodes do.
 pub fn list(db: &dyn Db, account_id: &str, before: Option<i64>, limit: i64) -> Result<Vec<Entry>> {
-    let rows = db.query(
-        sql::LIST,
-        params![account_id, before.unwrap_or(i64::MAX), limit],
-    )?;
+    let list = match node::is_operator(db, account_id)? {
+        true => sql::LIST_OPERATOR,
+        false => sql::LIST,
+    };
+    let rows = db.query(list, params![account_id, before.unwrap_or(i64::MAX), limit])?;
     Ok(rows.into_iter().map(from_row).collect())
 }
 

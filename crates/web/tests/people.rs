@@ -852,8 +852,15 @@ fn the_audit_log_tells_who_did_what_without_secrets() {
     let second = ann.get(&format!("/audit-log?limit=2&cursor={cursor}"));
     assert!(second["items"][0]["id"].as_i64() < first["items"][1]["id"].as_i64());
     let bo = site.sign_up("bo@other.test");
-    let theirs = api(&site, &bo.cookie).get("/audit-log")["items"].to_string();
-    assert!(!theirs.contains(ANN) && !theirs.contains("nightly"));
+    let theirs = || api(&site, &bo.cookie).get("/audit-log")["items"].to_string();
+    assert!(!theirs().contains(ANN) && !theirs().contains("nightly"));
+    // Nodes are of no account; those who run the installation see what became of them.
+    let node = json_of(&ann.post("/nodes", json!({"kind": "worker", "name": "w7"})));
+    let join = json!({"token": node["join_token"]}).to_string();
+    let joined = site.send(Method::POST, "/node/v1/join", &[], join.into_bytes());
+    assert_eq!(joined.status, 200, "{}", text(&joined));
+    let ours = ann.get("/audit-log")["items"].to_string();
+    assert!(ours.contains("node.joined") && !theirs().contains("w7"));
     assert_eq!(client.status("GET", "/audit-log", Value::Null), 403);
 }
 

@@ -98,7 +98,7 @@ fn route(cx: &Context<'_>, request: &Request) -> Answer {
         }
         ["node", "v1", "join"] => {
             only(request, &Method::POST)?;
-            node::join(cx, &*db, &request.json()?)
+            node::join(cx, &*db, request)
         }
         _ => crate::pages::routes::master(cx, &*db, request),
     }

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::Db;
+use store::audit::{self, Actor, Change};
 use store::node::{self, Known, Report};
+use store::{Db, transaction};
 
 use crate::assertion::{Claims, Issuer, Said, Signer, WorkerIdentity};
 use crate::auth::{self, JOIN_PREFIX, NODE_PREFIX};
+use crate::client::Client;
 use crate::context::{Context, LOCAL, random_text};
 use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
@@ -132,16 +134,11 @@ pub struct Join {
 ///
 /// # Errors
 /// 401 for a token that is not good, or no longer.
-pub fn join(cx: &Context<'_>, db: &dyn Db, input: &Join) -> Answer {
+pub fn join(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
+    let input: Join = request.json()?;
     let credential = format!("{NODE_PREFIX}{}", random_text(32));
     let joined = match input.token.starts_with(JOIN_PREFIX) {
-        true => node::join(
-            db,
-            &auth::token_hash("join", &input.token),
-            &auth::token_hash("node", &credential),
-            input.version.as_deref(),
-            cx.now,
-        )?,
+        true => transaction(db, || take(cx, db, request, &input, &credential))?,
         false => None,
     };
     let Some((id, kind, name, slave)) = joined else {
@@ -160,6 +157,37 @@ pub fn join(cx: &Context<'_>, db: &dyn Db, input: &Join) -> Answer {
         answer["slave_url"] = slave_url(cx, db, &slave)?.into();
     }
     Ok(Response::json(200, &answer))
+}
+
+/// Uses a token up, and notes it: (id, kind, name, slave of a worker).
+fn take(
+    cx: &Context<'_>,
+    db: &dyn Db,
+    request: &Request,
+    input: &Join,
+    credential: &str,
+) -> store::Result<Option<(String, String, String, Option<String>)>> {
+    let hashes = (
+        auth::token_hash("join", &input.token),
+        auth::token_hash("node", credential),
+    );
+    let joined = node::join(db, &hashes.0, &hashes.1, input.version.as_deref(), cx.now)?;
+    if let Some((id, _, name, _)) = &joined {
+        let by = Actor {
+            who: name.clone(),
+            via: "join token".to_owned(),
+            address: Client::of(request).text(),
+            ..Actor::default()
+        };
+        let change = Change {
+            action: "node.joined",
+            subject_id: id,
+            subject: name,
+            ..Change::default()
+        };
+        audit::record(db, cx.now, &by, &change)?;
+    }
+    Ok(joined)
 }
 
 /// Where a worker reaches its slave; none before the slave has reported for the first time.

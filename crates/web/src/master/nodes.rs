@@ -289,11 +289,13 @@ pub fn change(cx: &Context<'_>, db: &dyn Db, by: &Actor, id: &str, input: &Chang
 pub fn rotate(cx: &Context<'_>, db: &dyn Db, by: &Actor, id: &str) -> Result<Invited, Problem> {
     let node = find(db, id)?;
     let (token, join_hash) = join_token();
-    if !node::offer(db, id, &join_hash, cx.now + JOIN)? {
-        return Err(Problem::new(409, "The node takes no token")
-            .detail("It was revoked, or it is the one beside the master, which needs none."));
-    }
-    note(db, cx.now, by, "node.rotated", &node.id, &node.name)?;
+    transaction(db, || {
+        if !node::offer(db, id, &join_hash, cx.now + JOIN)? {
+            return Err(Problem::new(409, "The node takes no token")
+                .detail("It was revoked, or it is the one beside the master, which needs none."));
+        }
+        Ok(note(db, cx.now, by, "node.rotated", &node.id, &node.name)?)
+    })?;
     Ok(Invited {
         id: node.id,
         name: node.name,
