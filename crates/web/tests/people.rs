@@ -426,6 +426,15 @@ fn a_second_factor_is_asked_for_and_each_code_works_once() {
     site.later(11 * MINUTE);
     assert_eq!(step(&code(0)).status, 401, "the ticket is too old");
 
+    // A password that somebody saw is not enough to take the account over from a session that was left open.
+    let change = json!({"old_password": PASSWORD, "new_password": PASSWORD});
+    assert_eq!(ann.status("POST", "/me/password", change), 422);
+    let email = json!({"email": "new@agency.test", "password": PASSWORD});
+    assert_eq!(ann.status("POST", "/me/email", email), 422);
+    site.later(31_000);
+    let email = json!({"email": "new@agency.test", "password": PASSWORD, "code": code(0)});
+    assert_eq!(ann.status("POST", "/me/email", email), 202);
+
     let removal = |code: String| json!({"password": PASSWORD, "code": code});
     assert_eq!(
         ann.status("POST", "/second-factor/removal", removal("1".into())),

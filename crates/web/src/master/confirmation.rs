@@ -16,6 +16,7 @@ use crate::master::brake::{self, Kind};
 use crate::master::caller::Caller;
 use crate::master::mail;
 use crate::master::outbox::{self, Letter};
+use crate::master::second_factor;
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 /// How long a link to confirm an address works, in milliseconds.
@@ -219,12 +220,15 @@ pub struct NewEmail {
     pub email: String,
     /// The person's password.
     pub password: String,
+    /// A code of the second factor, when there is one.
+    #[serde(default)]
+    pub code: Option<String>,
 }
 
 /// Asks the new address whether it is theirs, and tells the old one. Whether somebody has that address is not told.
 ///
 /// # Errors
-/// 422 for a wrong password or address, 429 after some mails.
+/// 422 for a wrong password, code or address, 429 after some mails.
 pub fn ask(cx: &Context<'_>, db: &dyn Db, caller: &Caller, input: &NewEmail) -> Answer {
     let user = account::person(db, caller)?;
     let email = input::email("email", &input.email)?;
@@ -232,6 +236,7 @@ pub fn ask(cx: &Context<'_>, db: &dyn Db, caller: &Caller, input: &NewEmail) -> 
         return Err(Problem::invalid("email", "is your address already"));
     }
     account::prove(cx, db, &user, "password", &input.password)?;
+    second_factor::confirm(cx, db, &user, input.code.as_deref())?;
     brake::take(cx, db, &[(Kind::Mail, &email)])?;
     let is_taken = user::by_email(db, &email)?.is_some();
     transaction(db, || {

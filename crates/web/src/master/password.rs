@@ -19,6 +19,7 @@ use crate::master::caller::Caller;
 use crate::master::confirmation::{link, spent, tell};
 use crate::master::mail;
 use crate::master::outbox::{self, Letter};
+use crate::master::second_factor;
 
 /// How long a link to a new password works, in milliseconds.
 const RESET: i64 = 30 * 60 * 1000;
@@ -31,16 +32,20 @@ pub struct NewPassword {
     pub old_password: String,
     /// 8 to 256 characters.
     pub new_password: String,
+    /// A code of the second factor, when there is one.
+    #[serde(default)]
+    pub code: Option<String>,
 }
 
 /// Changes a password. All other sessions of the person end.
 ///
 /// # Errors
-/// 422 for a wrong or an unfit password, 429 after many failures.
+/// 422 for a wrong or an unfit password or a wrong code, 429 after many failures.
 pub fn change(cx: &Context<'_>, db: &dyn Db, caller: &Caller, input: &NewPassword) -> Answer {
     let user = account::person(db, caller)?;
     check_password("new_password", &input.new_password)?;
     account::prove(cx, db, &user, "old_password", &input.old_password)?;
+    second_factor::confirm(cx, db, &user, input.code.as_deref())?;
     let hash = auth::hash_password(&input.new_password)?;
     let session = caller.session()?;
     transaction(db, || {

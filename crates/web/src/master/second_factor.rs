@@ -290,13 +290,26 @@ fn prove(cx: &Context<'_>, db: &dyn Db, caller: &Caller, proof: &Proof) -> Resul
         return Err(Problem::new(409, "There is no second factor").detail("Nothing was changed."));
     }
     account::prove(cx, db, &user, "password", &proof.password)?;
-    match require(cx, db, &user, proof.code.as_deref()) {
-        // They are signed in: it is the field that is wrong.
+    confirm(cx, db, &user, proof.code.as_deref())?;
+    Ok(user)
+}
+
+/// As [`require`], for somebody who is signed in.
+///
+/// # Errors
+/// 422 with the field `code`, 429 after many wrong codes.
+pub fn confirm(
+    cx: &Context<'_>,
+    db: &dyn Db,
+    user: &User,
+    code: Option<&str>,
+) -> Result<(), Problem> {
+    match require(cx, db, user, code) {
         Err(problem) if problem.status == 401 => Err(Problem {
             status: 422,
             ..problem
         }),
-        other => other.map(|()| user),
+        other => other,
     }
 }
 

@@ -5,7 +5,7 @@ use askama::Template;
 use super::{Field, Page, filters, password, view};
 
 /// `GET /profile`, and the answer to its forms when they are refused: `POST /profile/password` (`old_password`,
-/// `new_password`), `POST /profile/email` (`email`, `password`), `POST /profile/second-factor` (`factor_password`),
+/// `new_password`, `password_code`), `POST /profile/email` (`email`, `password`, `email_code`), `POST /profile/second-factor` (`factor_password`),
 /// `POST /profile/second-factor/removal` and `…/recovery-codes` (`factor_password`, `code`),
 /// `POST /profile/sessions/{id}/end` and `POST /profile/sessions/end`.
 #[derive(Debug, Template)]
@@ -25,10 +25,14 @@ pub struct You {
     pub old_password_error: Option<String>,
     /// What is wrong with the new one.
     pub new_password_error: Option<String>,
+    /// What is wrong with the code beside it.
+    pub password_code_error: Option<String>,
     /// The new address.
     pub new_email: Field,
     /// What is wrong with the password beside it.
     pub email_password_error: Option<String>,
+    /// What is wrong with the code beside that.
+    pub email_code_error: Option<String>,
     /// Whether logging in takes a code.
     pub second_factor: bool,
     /// Recovery codes that are left.

@@ -42,8 +42,10 @@ fn view(cx: &Context<'_>, db: &dyn Db, caller: &Caller) -> Result<You, Problem> 
         confirmed: user.confirmed_at.is_some(),
         old_password_error: None,
         new_password_error: None,
+        password_code_error: None,
         new_email: Field::default(),
         email_password_error: None,
+        email_code_error: None,
         second_factor: user.totp.is_some(),
         codes_left: user::recovery_codes_left(db, &user.id)?,
         factor_password_error: None,
@@ -87,12 +89,14 @@ pub fn password(cx: &Context<'_>, db: &dyn Db, caller: &Caller, request: &Reques
     let input = password::NewPassword {
         old_password: form.get("old_password").to_owned(),
         new_password: form.get("new_password").to_owned(),
+        code: Some(form.get("password_code").to_owned()),
     };
     match password::change(cx, db, caller, &input) {
         Ok(_) => done("password"),
         Err(problem) => refused(cx, db, caller, problem, |view, refusal| {
             view.old_password_error = refusal.take("old_password");
             view.new_password_error = refusal.take("new_password");
+            view.password_code_error = refusal.take("code");
         }),
     }
 }
@@ -102,12 +106,14 @@ pub fn email(cx: &Context<'_>, db: &dyn Db, caller: &Caller, request: &Request) 
     let input = confirmation::NewEmail {
         email: form.get("email").to_owned(),
         password: form.get("password").to_owned(),
+        code: Some(form.get("email_code").to_owned()),
     };
     match confirmation::ask(cx, db, caller, &input) {
         Ok(_) => done("email"),
         Err(problem) => refused(cx, db, caller, problem, |view, refusal| {
             view.new_email = refusal.field("email", &input.email);
             view.email_password_error = refusal.take("password");
+            view.email_code_error = refusal.take("code");
         }),
     }
 }
