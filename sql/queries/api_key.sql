@@ -1,3 +1,6 @@
+-- name: delete-old
+delete from api_key where revoked_at < ?1;
+
 -- name: insert
 insert into api_key (id, account_id, user_id, name, prefix, key_hash, scopes, subaccounts, expires_at, created_at)
 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10);

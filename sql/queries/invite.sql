@@ -1,3 +1,6 @@
+-- name: delete-old
+delete from invite where coalesce(accepted_at, revoked_at, expires_at) < ?1;
+
 -- name: insert
 insert into invite (id, account_id, email, role, invited_by, created_at, expires_at, invited_by_id)
 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);

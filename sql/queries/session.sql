@@ -12,9 +12,9 @@ where s.token_hash = ?1 and s.expires_at > ?2 and coalesce(s.bound_host, '') = ?
 update session set last_seen_at = ?2 where token_hash = ?1;
 
 -- name: list
--- The log-ins of a person, the one used last first. What holds on another host belongs to one of these.
+-- The log-ins of a person, the one used last first.
 select id, user_agent, address, created_at, last_seen_at, expires_at, bound_host from session
-where user_id = ?1 and expires_at > ?2 and parent_hash is null
+where user_id = ?1 and expires_at > ?2
 order by coalesce(last_seen_at, created_at) desc, id limit 200;
 
 -- name: delete

@@ -56,8 +56,12 @@ fn from_row(mut r: Row) -> ApiKey {
     }
 }
 
+/// How long one that was revoked is kept, in milliseconds: 90 days.
+const KEPT: i64 = 90 * 24 * 60 * 60 * 1000;
+
 /// Keeps a new key's hash.
 pub fn insert(db: &dyn Db, account_id: &str, key: &ApiKey, key_hash: &str) -> Result<()> {
+    db.execute(sql::DELETE_OLD, params![key.created_at - KEPT])?;
     let scopes: Vec<_> = key.limits.scopes.iter().map(|a| a.name()).collect();
     let subaccounts: Vec<_> = key.limits.subaccounts.iter().map(String::as_str).collect();
     let params = params![

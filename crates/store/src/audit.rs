@@ -75,6 +75,9 @@ pub struct Entry {
     pub after: Option<Value>,
 }
 
+/// How long the log goes back, in milliseconds: a year.
+const KEPT: i64 = 365 * 24 * 60 * 60 * 1000;
+
 /// Notes a change. Call it in the transaction that makes the change, so that neither is there without the other.
 pub fn record(db: &dyn Db, now: i64, actor: &Actor, change: &Change<'_>) -> Result<()> {
     let text = |state: &Option<Value>| state.as_ref().map(Value::to_string);
@@ -91,6 +94,7 @@ pub fn record(db: &dyn Db, now: i64, actor: &Actor, change: &Change<'_>) -> Resu
         text(&change.before),
         text(&change.after)
     ];
+    db.execute(sql::DELETE_OLD, params![now - KEPT])?;
     db.execute(sql::INSERT, row).map(|_| ())
 }
 

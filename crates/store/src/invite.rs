@@ -52,8 +52,12 @@ fn from_row(db: &dyn Db, mut r: Row) -> Result<Invite> {
     })
 }
 
+/// How long one that has ended is kept, in milliseconds: 90 days.
+const KEPT: i64 = 90 * 24 * 60 * 60 * 1000;
+
 /// Keeps an invitation, in the place of an older one to the same address. Call it inside a transaction.
 pub fn insert(db: &dyn Db, invite: &Invite) -> Result<()> {
+    db.execute(sql::DELETE_OLD, params![invite.created_at - KEPT])?;
     let older = params![&invite.account_id, &invite.email, invite.created_at];
     db.execute(sql::REVOKE_OF_EMAIL, older)?;
     let row = params![

@@ -76,7 +76,7 @@ pub fn list(db: &dyn Db, user_id: &str, now: i64) -> Result<Vec<Session>> {
     Ok(rows.into_iter().map(session).collect())
 }
 
-/// Ends a session, and with it those that hang on it on other hosts.
+/// Ends a session; false when it has ended already.
 pub fn delete(db: &dyn Db, token_hash: &str) -> Result<bool> {
     Ok(db.execute(sql::DELETE, params![token_hash])? > 0)
 }

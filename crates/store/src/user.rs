@@ -244,7 +244,22 @@ pub(crate) const SEEN_EVERY: i64 = 60_000;
 /// An identity without limits from (account, user, email, role), with its grants.
 pub(crate) fn identity(db: &dyn Db, row: &mut Row) -> Result<Identity> {
     let (account_id, user_id, email) = (row.text(0), row.text(1), row.text(2));
-    let role = role(&row.text(3));
+    unlimited(db, account_id, user_id, email, role(&row.text(3)))
+}
+
+/// What a person may do, as a session of theirs would let them.
+pub fn identity_of(db: &dyn Db, user: &User) -> Result<Identity> {
+    let (account_id, user_id) = (user.account_id.clone(), user.id.clone());
+    unlimited(db, account_id, user_id, user.email.clone(), user.role)
+}
+
+fn unlimited(
+    db: &dyn Db,
+    account_id: String,
+    user_id: String,
+    email: String,
+    role: Role,
+) -> Result<Identity> {
     let grants = match role {
         Role::Owner | Role::Admin => BTreeMap::new(),
         Role::Member | Role::Client => grants(db, &user_id)?,
@@ -254,23 +269,6 @@ pub(crate) fn identity(db: &dyn Db, row: &mut Row) -> Result<Identity> {
         user_id,
         email,
         role,
-        grants,
-        limits: None,
-        session_id: None,
-    })
-}
-
-/// What a person may do, as a session of theirs would let them.
-pub fn identity_of(db: &dyn Db, user: &User) -> Result<Identity> {
-    let grants = match user.role {
-        Role::Owner | Role::Admin => BTreeMap::new(),
-        Role::Member | Role::Client => grants(db, &user.id)?,
-    };
-    Ok(Identity {
-        account_id: user.account_id.clone(),
-        user_id: user.id.clone(),
-        email: user.email.clone(),
-        role: user.role,
         grants,
         limits: None,
         session_id: None,

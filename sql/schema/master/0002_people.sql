@@ -21,16 +21,14 @@ create table user_grant (
 
 create index user_grant_subaccount on user_grant (subaccount_id);
 
--- `id` is the session's name, which may be shown. A child session holds on one other host and ends with its parent.
+-- `id` is the session's name, which may be shown. One with a `bound_host` holds on that host alone.
 alter table session add column id text;
 update session set id = substr(token_hash, 1, 32);
 alter table session add column user_agent text not null default '';
 alter table session add column address text not null default '';
 alter table session add column last_seen_at integer;
-alter table session add column parent_hash text references session (token_hash) on delete cascade;
 alter table session add column bound_host text;
 create unique index session_id on session (id);
-create index session_parent on session (parent_hash);
 create index session_expiry on session (expires_at);
 
 -- `scopes` and `subaccounts` are lists of words with a space between; no sub-account named is all of them. A sub-account
@@ -126,7 +124,7 @@ create table outbox (
 create index outbox_due on outbox (next_attempt_at) where status = 'waiting';
 create index outbox_ended on outbox (ended_at);
 
--- Who changed what. Rows stand on their own: they stay when what they speak of is gone. `before` and `after` are JSON
+-- Who changed what. Rows stand on their own: they stay when what they speak of is gone, for a year. `before` and `after` are JSON
 -- without secrets.
 create table audit_log (
   id           integer primary key autoincrement,
