@@ -144,6 +144,8 @@ fn an_address_is_confirmed_by_the_link_that_was_sent_to_it() {
         404,
         "once"
     );
+    let spent = site.post("/confirm", &[("token", token.as_str())]);
+    assert!(spent.status == 404 && text(&spent).contains("Send another one"));
     assert_eq!(ann.status("GET", "/subaccounts", Value::Null), 200);
     assert_eq!(ann.status("POST", "/me/confirmation-mail", json!({})), 409);
 }
@@ -638,6 +640,11 @@ fn a_team_is_invited_changed_and_removed_by_those_who_may() {
     assert_eq!(stranger.status("DELETE", &path, Value::Null), 404);
     let foreign = json!({"email": "y@other.test", "role": "client", "grants": [{"subaccount_id": place, "role": "client"}]});
     assert_eq!(stranger.status("POST", "/invites", foreign), 422);
+
+    // Whoever sees nothing of the team leaves by their own page.
+    let cookie = [("cookie", client.cookie.as_str())];
+    let profile = text(&site.send(Method::GET, "/profile", &cookie, vec![]));
+    assert!(profile.contains(&format!("/team/{}/removal", &path[8..])));
 
     // Sessions and keys end with their person.
     let key = json_of(&client.post("/api-keys", json!({"name": "k"})));

@@ -111,6 +111,7 @@ fn session(browser: &str, current: bool, age: i64) -> SessionRow {
 
 fn you() -> Vec<(&'static str, String)> {
     let you = |second_factor: bool| You {
+        id: s("you"),
         page: account(),
         error: None,
         email: s("mira@northlight.example"),

@@ -7,7 +7,7 @@ use super::{Field, Page, filters, password, view};
 /// `GET /profile`, and the answer to its forms when they are refused: `POST /profile/password` (`old_password`,
 /// `new_password`, `password_code`), `POST /profile/email` (`email`, `password`, `email_code`), `POST /profile/second-factor` (`factor_password`),
 /// `POST /profile/second-factor/removal` and `…/recovery-codes` (`factor_password`, `code`),
-/// `POST /profile/sessions/{id}/end` and `POST /profile/sessions/end`.
+/// `POST /profile/sessions/{id}/end` and `POST /profile/sessions/end`, `POST /team/{id}/removal`.
 #[derive(Debug, Template)]
 #[template(path = "you/show.html")]
 pub struct You {
@@ -15,6 +15,8 @@ pub struct You {
     pub page: Page,
     /// What is wrong beyond one field.
     pub error: Option<String>,
+    /// Their id.
+    pub id: String,
     /// Their address.
     pub email: String,
     /// What they are.

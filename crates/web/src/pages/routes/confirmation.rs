@@ -54,6 +54,7 @@ pub fn confirm(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
             };
             Ok(Response::html(200, view.render()))
         }
+        Err(problem) if problem.status == 404 => Ok(spent(cx)),
         Err(problem) => {
             let status = problem.status;
             let mut refusal = Refusal::of(problem);
@@ -66,6 +67,21 @@ pub fn confirm(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
             Ok(Response::html(status, view.render()))
         }
     }
+}
+
+/// The page of a link that does not work any more. The profile, or the page before it, sends another one.
+fn spent(cx: &Context<'_>) -> Response {
+    let view = Done {
+        page: front(cx),
+        title: "This link does not work any more".to_owned(),
+        text: "It was used, it is too old, or a newer one was sent.".to_owned(),
+        href: match cx.own {
+            None => "/profile".to_owned(),
+            Some(_) => "/confirm".to_owned(),
+        },
+        label: "Send another one".to_owned(),
+    };
+    Response::html(404, view.render())
 }
 
 pub fn resend(cx: &Context<'_>, db: &dyn Db, caller: &Caller) -> Answer {

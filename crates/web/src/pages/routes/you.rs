@@ -51,6 +51,7 @@ fn view(cx: &Context<'_>, db: &dyn Db, caller: &Caller) -> Result<You, Problem> 
         factor_password_error: None,
         code_error: None,
         sessions: sessions.into_iter().map(row).collect(),
+        id: user.id,
         email: user.email,
     })
 }
