@@ -40,6 +40,15 @@ pub enum Command {
         #[command(subcommand)]
         command: TenantCommand,
     },
+    /// One person, of whatever account; run it where the master's data folder is.
+    Person {
+        /// Where the master is.
+        #[command(flatten)]
+        at: AtMaster,
+        /// What to do.
+        #[command(subcommand)]
+        command: PersonCommand,
+    },
     /// Bring the databases of sub-accounts up to date now, on all slaves; they are when next touched anyway.
     Migrate(Migrate),
     /// Make this machine a slave of a master, with a token from `sluice node add`.
@@ -58,6 +67,16 @@ pub struct AtMaster {
     /// The master's data folder: its secret proves who asks.
     #[arg(long, global = true, default_value = "data")]
     pub data: PathBuf,
+}
+
+/// The commands of `person`.
+#[derive(Debug, Subcommand)]
+pub enum PersonCommand {
+    /// Remove the second factor of somebody who lost it with all recovery codes. Be sure who asks for it.
+    ResetFactor {
+        /// Their address.
+        email: String,
+    },
 }
 
 /// The commands of `tenant`.

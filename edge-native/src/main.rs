@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Command::Doctor(options) => doctor::run(options),
         Command::Node { at, command } => operator::node::run(at, command),
         Command::Tenant { at, command } => operator::tenant::run(at, command),
+        Command::Person { at, command } => operator::person::run(at, command),
         Command::Migrate(options) => operator::migrate::run(options),
         Command::Join(options) => operator::join::run(options),
         Command::Compile(arguments) => compile(arguments),

@@ -268,10 +268,10 @@ fn shape(path: &str) -> String {
     path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
-/// What takes no JSON, or is answered by the component itself because it waits for others.
+/// What takes no JSON, is answered by the component itself because it waits for others, or takes the operator's signature.
 fn is_apart(method: &str, path: &str) -> bool {
     matches!(method, "POST" | "PUT")
-        && ["/imports", "/logo", "/verification", "/archive"]
+        && ["/imports", "/logo", "/verification", "/archive", "/reset"]
             .iter()
             .any(|end| path.ends_with(end))
 }

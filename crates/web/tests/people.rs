@@ -6,6 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use site::{Site, location, text};
 use store::{Place, custom_domain};
+use web::assertion::{Claims, Issuer, Said, Signer};
 use web::{Response, totp};
 
 const ANN: &str = "ann@agency.test";
@@ -437,6 +438,25 @@ fn a_second_factor_is_asked_for_and_each_code_works_once() {
     let email = json!({"email": "new@agency.test", "password": PASSWORD, "code": code(0)});
     assert_eq!(ann.status("POST", "/me/email", email), 202);
 
+    // Who lost it with all codes has the operator remove it, and nobody else.
+    let lost = json!({"email": ANN});
+    assert_eq!(
+        ann.status("POST", "/second-factor/reset", lost.clone()),
+        401
+    );
+    let claims = Claims {
+        iss: Issuer::Operator,
+        ..Claims::of_master("master", "", site.now(), 60, Said::Operator)
+    };
+    let signed = Signer::new(Issuer::Operator, &site.config.secret_key).sign(&claims);
+    let bearer = format!("Bearer {signed}");
+    let reset = || {
+        let headers = [("authorization", bearer.as_str())];
+        let body = lost.to_string().into_bytes();
+        let answer = site.send(Method::POST, "/api/v1/second-factor/reset", &headers, body);
+        answer.status.as_u16()
+    };
+
     let removal = |code: String| json!({"password": PASSWORD, "code": code});
     assert_eq!(
         ann.status("POST", "/second-factor/removal", removal("1".into())),
@@ -447,6 +467,15 @@ fn a_second_factor_is_asked_for_and_each_code_works_once() {
         ann.status("POST", "/second-factor/removal", removal(code(0))),
         204
     );
+    assert_eq!(nobody.log_in(ANN, PASSWORD).status, 200);
+    assert_eq!(reset(), 409, "there is none");
+    let setup = json_of(&ann.post("/second-factor", json!({"password": PASSWORD})));
+    let secret = totp::of_base32(setup["secret"].as_str().expect("text")).expect("base32");
+    let code = totp::code(&secret, totp::step_at(site.now()));
+    let on = ann.status("POST", "/second-factor/confirmation", json!({"code": code}));
+    assert_eq!(on, 200);
+    assert_eq!(nobody.log_in(ANN, PASSWORD).status, 401);
+    assert_eq!(reset(), 204);
     assert_eq!(nobody.log_in(ANN, PASSWORD).status, 200);
 }
 

@@ -6,6 +6,7 @@ mod client;
 pub mod join;
 pub mod migrate;
 pub mod node;
+pub mod person;
 pub mod tenant;
 
 use anyhow::{Context, Result, bail};

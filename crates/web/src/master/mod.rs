@@ -140,6 +140,7 @@ fn api(cx: &Context<'_>, db: &dyn Db, request: &Request, path: &[&str]) -> Answe
         (m, ["me", "confirmation-mail"]) if *m == post => {
             confirmation::resend(cx, db, &any(cx, db, request)?)
         }
+        (m, ["second-factor", "reset"]) if *m == post => second_factor::reset(cx, db, request),
         (_, ["me", _] | ["second-factor", ..]) => me(cx, db, request, path),
         (m, ["sessions"]) if *m == get => session::list(cx, db, &caller()?),
         (m, ["sessions"]) if *m == delete => session::end_all(cx, db, &caller()?),

@@ -9,12 +9,13 @@ use store::{Db, transaction};
 
 use crate::auth::token_hash;
 use crate::context::Context;
-use crate::http::{Answer, Problem, Response};
+use crate::http::{Answer, Problem, Request, Response};
+use crate::input;
 use crate::master::account;
 use crate::master::brake::{self, Kind};
 use crate::master::caller::Caller;
 use crate::master::confirmation::tell;
-use crate::master::mail;
+use crate::master::{mail, nodes};
 use crate::seal::Sealer;
 use crate::totp;
 
@@ -235,7 +236,7 @@ pub fn enable(
             return Err(none_pending());
         }
         keep_codes(db, &user.id, &codes)?;
-        note(cx, db, caller, &user, "person.second_factor_on")?;
+        note(cx, db, &caller.actor, &user, "person.second_factor_on")?;
         let (subject, text) = mail::second_factor(true);
         Ok(tell(cx, db, &user, "second_factor", subject, text)?)
     })?;
@@ -267,20 +268,14 @@ fn keep_codes(db: &dyn Db, user_id: &str, codes: &[String]) -> store::Result<()>
     user::set_recovery_codes(db, user_id, &hashes)
 }
 
-fn note(
-    cx: &Context<'_>,
-    db: &dyn Db,
-    caller: &Caller,
-    user: &User,
-    action: &str,
-) -> store::Result<()> {
+fn note(cx: &Context<'_>, db: &dyn Db, by: &Actor, user: &User, action: &str) -> store::Result<()> {
     let change = Change {
         action,
         subject_id: &user.id,
         subject: &user.email,
         ..Change::default()
     };
-    audit::record(db, cx.now, &caller.actor, &change)
+    audit::record(db, cx.now, by, &change)
 }
 
 /// Checks password and code of somebody who has a second factor.
@@ -321,7 +316,7 @@ pub fn disable(cx: &Context<'_>, db: &dyn Db, caller: &Caller, proof: &Proof) ->
     let user = prove(cx, db, caller, proof)?;
     transaction(db, || {
         user::disable_totp(db, &user.id)?;
-        note(cx, db, caller, &user, "person.second_factor_off")?;
+        note(cx, db, &caller.actor, &user, "person.second_factor_off")?;
         let (subject, text) = mail::second_factor(false);
         tell(cx, db, &user, "second_factor", subject, text)
     })?;
@@ -342,9 +337,53 @@ pub fn renew_codes(
     let codes = new_codes();
     transaction(db, || {
         keep_codes(db, &user.id, &codes)?;
-        note(cx, db, caller, &user, "person.recovery_codes_renewed")
+        note(
+            cx,
+            db,
+            &caller.actor,
+            &user,
+            "person.recovery_codes_renewed",
+        )
     })?;
     Ok(RecoveryCodes {
         recovery_codes: codes,
     })
+}
+
+/// Whose second factor is lost.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lost {
+    /// Their address.
+    pub email: String,
+}
+
+/// Removes the second factor of somebody who lost it with all recovery codes: by the operator alone, who has to know
+/// them in another way. The person is told, and their sessions stay.
+///
+/// # Errors
+/// 401 for anybody else, 404 for an unknown address, 409 when there is no second factor.
+pub fn reset(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
+    if !nodes::is_operator(cx, request) {
+        return Err(Problem::unauthorized()
+            .detail("Only the operator does this: `sluice person reset-factor EMAIL`."));
+    }
+    let input: Lost = request.json()?;
+    let email = input::email("email", &input.email)?;
+    let user = user::by_email(db, &email)?.ok_or_else(Problem::not_found)?;
+    if user.totp.is_none() {
+        return Err(Problem::new(409, "There is no second factor").detail("Nothing was changed."));
+    }
+    let operator = Actor {
+        account_id: Some(user.account_id.clone()),
+        ..nodes::operator(request)
+    };
+    transaction(db, || {
+        user::disable_totp(db, &user.id)?;
+        brake::release(db, Kind::Code, &user.id)?;
+        note(cx, db, &operator, &user, "person.second_factor_reset")?;
+        let (subject, text) = mail::second_factor(false);
+        tell(cx, db, &user, "second_factor", subject, text)
+    })?;
+    Ok(Response::no_content())
 }
