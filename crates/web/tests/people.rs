@@ -446,7 +446,7 @@ fn a_second_factor_is_asked_for_and_each_code_works_once() {
     );
     let claims = Claims {
         iss: Issuer::Operator,
-        ..Claims::of_master("master", "", site.now(), 60, Said::Operator)
+        ..Claims::of_master("master", "", site.now(), 600, Said::Operator)
     };
     let signed = Signer::new(Issuer::Operator, &site.config.secret_key).sign(&claims);
     let bearer = format!("Bearer {signed}");

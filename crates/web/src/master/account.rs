@@ -228,7 +228,10 @@ pub fn first_step(
 ) -> Result<User, Problem> {
     let email = domain::address::normalize(&input.email).map_err(|_| wrong())?;
     let (client, here) = (Client::of(request).counted(), here(&email, request));
-    let mut counted = vec![(Kind::Account, here.as_str()), (Kind::Person, &email)];
+    let mut counted = vec![
+        (Kind::Account, here.as_str()),
+        (Kind::Person, email.as_str()),
+    ];
     counted.extend(client.as_deref().map(|client| (Kind::Address, client)));
     let tries = brake::take(cx, db, &counted)?;
     let user = user::by_email(db, &email)?;
