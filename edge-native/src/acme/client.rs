@@ -57,7 +57,10 @@ impl HttpClient for Http {
                 let Ok(body) = body.collect().await;
                 let request = Request::from_parts(parts, Full::new(body.to_bytes()));
                 let answer = client.request(request).await;
-                let answer = answer.map_err(|error| Error::Other(reason(&error).into()))?;
+                let answer = answer.map_err(|error| {
+                    // With its causes.
+                    Error::Other(format!("{:#}", anyhow::Error::from(error)).into())
+                })?;
                 let (parts, body) = answer.into_parts();
                 let body = Limited::new(body, LONGEST).collect().await.map_err(other)?;
                 let body = Full::new(body.to_bytes());
@@ -69,15 +72,4 @@ impl HttpClient for Http {
             }
         })
     }
-}
-
-/// The error with its causes.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }

@@ -13,7 +13,7 @@ mod tests;
 use crate::serve::edge::Challenges;
 use crate::tls::Certificates;
 use anyhow::{Context, Result};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use futures::StreamExt;
 use instant_acme::{Account, AccountCredentials, NewAccount};
 use plan::Need;
@@ -36,6 +36,11 @@ const POLL: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(10);
 /// Certificates that are ordered at once.
 const AT_ONCE: usize = 4;
+/// Names without a certificate that are asked for in one round: whoever adds many does not use up the authority's
+/// limits before others have had a turn.
+const FRESH: usize = 20;
+/// How long the authority is left alone when it says that it was asked too often.
+const PAUSE: TimeDelta = TimeDelta::minutes(15);
 
 /// Where certificates come from, and for what.
 pub struct Settings {
@@ -56,6 +61,8 @@ pub struct Acme {
     settings: Settings,
     certificates: Arc<Certificates>,
     attempts: Mutex<BTreeMap<String, Attempt>>,
+    /// Until when the authority is left alone.
+    paused: Mutex<Option<DateTime<Utc>>>,
     /// Why the application's names are not known, if they are not.
     trouble: Mutex<Option<String>>,
 }
@@ -90,6 +97,7 @@ impl Acme {
             settings,
             certificates,
             attempts: Mutex::default(),
+            paused: Mutex::default(),
             trouble: Mutex::default(),
         })
     }
@@ -129,10 +137,13 @@ impl Acme {
         account: &mut Option<Account>,
         challenges: &Challenges,
     ) {
-        self.lock().retain(|name, _| names.contains(name));
         let now = Utc::now();
-        let due: Vec<&String> = names.iter().filter(|name| self.is_due(name, now)).collect();
-        if due.is_empty() {
+        // A name that is taken away and added again waits as it would have.
+        let waits = |attempt: &Attempt| attempt.next.is_some_and(|next| now < next);
+        self.lock()
+            .retain(|name, attempt| names.contains(name) || waits(attempt));
+        let due = self.due(names, now);
+        if due.is_empty() || self.is_paused(now) {
             return;
         }
         if account.is_none() {
@@ -154,6 +165,33 @@ impl Acme {
             .await;
     }
 
+    /// What is asked for in this round: the operator's names and renewals, then some of those that have none, first
+    /// such as failed least.
+    fn due<'n>(&self, names: &'n BTreeSet<String>, now: DateTime<Utc>) -> Vec<&'n String> {
+        let due = names.iter().filter(|name| self.is_due(name, now));
+        let (mut due, mut fresh): (Vec<_>, Vec<_>) = due.partition(|name| {
+            self.settings.names.contains(name) || self.certificates.find(name).is_some()
+        });
+        let attempts = self.lock();
+        fresh.sort_by_key(|name| attempts.get(*name).map_or(0, |attempt| attempt.failures));
+        due.extend(fresh.into_iter().take(FRESH));
+        due
+    }
+
+    fn is_paused(&self, now: DateTime<Utc>) -> bool {
+        let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        paused.is_some_and(|until| now < until)
+    }
+
+    fn pause(&self) {
+        let minutes = PAUSE.num_minutes();
+        tracing::warn!(
+            minutes,
+            "the authority was asked too often and is left alone"
+        );
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Utc::now() + PAUSE);
+    }
+
     fn is_due(&self, name: &str, now: DateTime<Utc>) -> bool {
         let next = self.lock().get(name).and_then(|attempt| attempt.next);
         if next.is_some_and(|next| now < next) {
@@ -169,6 +207,10 @@ impl Acme {
     }
 
     async fn get(&self, account: &Account, name: &str, challenges: &Challenges) {
+        // Another order of this round may have been one too many.
+        if self.is_paused(Utc::now()) {
+            return;
+        }
         tracing::info!(name, "asking for a certificate");
         let kept = match order::obtain(account, name, challenges).await {
             Ok(pem) => keep(&self.settings.folder.join(format!("{name}.pem")), &pem),
@@ -182,7 +224,12 @@ impl Acme {
                 }
                 tracing::info!(name, "there is a new certificate");
             }
-            Err(error) => self.failed(name, format!("{error:#}")),
+            Err(error) => {
+                if order::is_too_often(&error) {
+                    self.pause();
+                }
+                self.failed(name, format!("{error:#}"));
+            }
         }
     }
 

@@ -39,6 +39,16 @@ pub async fn obtain(account: &Account, name: &str, challenges: &Challenges) -> R
     Ok(format!("{}\n{}\n", key.trim_end(), chain.trim_end()))
 }
 
+/// Whether the authority said that it was asked too often (RFC 8555, 6.6).
+pub fn is_too_often(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| match cause.downcast_ref() {
+        Some(instant_acme::Error::Api(problem)) => {
+            problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:rateLimited")
+        }
+        _ => false,
+    })
+}
+
 /// Shows the authority what it asks for.
 async fn prove(order: &mut Order, shown: &mut Shown<'_>) -> Result<()> {
     let mut authorizations = order.authorizations();

@@ -235,3 +235,34 @@ async fn a_certificate_of_the_operator_is_left_alone() {
     assert_eq!(fixture.authority.counts(), (0, 0));
     assert!(x509::facts(made.cert.der()).is_some());
 }
+
+#[tokio::test]
+async fn one_round_takes_the_operators_names_and_some_of_the_others() {
+    let fixture = fixture().await;
+    let acme = fixture.acme(&["z.example"]);
+    let mut names: BTreeSet<String> = (10..60).map(|n| format!("a{n}.example")).collect();
+    names.insert("z.example".to_owned());
+    acme.failed("a10.example", "no".to_owned());
+    let now = Utc::now();
+    let later = now + chrono::TimeDelta::hours(1);
+    let due = acme.due(&names, later);
+    assert_eq!((due.len(), due[0].as_str()), (21, "z.example"));
+    assert!(
+        !due.iter().any(|name| *name == "a10.example"),
+        "others first"
+    );
+    // A name that was taken away keeps its time to wait.
+    acme.work(&BTreeSet::new(), &mut None, &fixture.edge.challenges)
+        .await;
+    assert!(!acme.is_due("a10.example", now) && acme.is_due("a10.example", later));
+    let limit = instant_acme::Problem {
+        r#type: Some("urn:ietf:params:acme:error:rateLimited".to_owned()),
+        detail: None,
+        status: Some(429),
+        subproblems: Vec::new(),
+    };
+    let error = anyhow::Error::from(instant_acme::Error::Api(limit)).context("the order");
+    assert!(order::is_too_often(&error) && !acme.is_paused(now));
+    acme.pause();
+    assert!(acme.is_paused(now) && !acme.is_paused(later));
+}
