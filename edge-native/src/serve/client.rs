@@ -1,6 +1,7 @@
 //! Where a request comes from, also behind proxies. Only what a trusted proxy says of its own peer counts: whatever a
 //! stranger writes into `X-Forwarded-For` stands to the left of that.
 
+use crate::config::outbound::in_network;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -36,15 +37,7 @@ impl FromStr for Network {
 impl Network {
     /// Whether an address is in it.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let same = |a: u128, b: u128, width: u32| {
-            let rest = width - u32::from(self.bits);
-            rest == width || a >> rest == b >> rest
-        };
-        match (self.base, address) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => same(a.to_bits().into(), b.to_bits().into(), 32),
-            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
-            _ => false,
-        }
+        in_network(address, self.base, self.bits)
     }
 }
 

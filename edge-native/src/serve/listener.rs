@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::linger::Lingering;
+use super::peers::{Guest, Peers};
 use super::router::Router;
 use super::visitor::Peer;
 use hyper::server::conn::http1;
@@ -22,10 +23,11 @@ pub struct Threads {
     threads: Vec<Thread>,
     stop: watch::Sender<bool>,
     most: usize,
+    peers: Arc<Peers>,
 }
 
-/// A connection, its other end, and whether it is to become secure.
-type Arrival = (TcpStream, SocketAddr, bool);
+/// A connection, its other end, whether it is to become secure, and its count.
+type Arrival = (TcpStream, SocketAddr, bool, Guest);
 
 struct Thread {
     connections: Arc<AtomicUsize>,
@@ -61,10 +63,11 @@ impl Threads {
             threads,
             stop,
             most,
+            peers: Peers::new(most, shared.limits.trusted.clone()),
         })
     }
 
-    /// Gives a connection to the thread with the fewest; closes it when there are too many.
+    /// Gives a connection to the thread with the fewest; closes it when there are too many, in all or of its address.
     pub fn take(&self, stream: TcpStream, client: SocketAddr, secure: bool) {
         let open = |thread: &Thread| thread.connections.load(Relaxed);
         if self.threads.iter().map(open).sum::<usize>() >= self.most {
@@ -74,6 +77,10 @@ impl Threads {
             );
             return;
         }
+        let Some(guest) = self.peers.admit(client.ip()) else {
+            tracing::warn!(%client, "a connection was refused: too many are open from there");
+            return;
+        };
         let fewest = self
             .threads
             .iter()
@@ -81,7 +88,7 @@ impl Threads {
         if let Some(thread) = fewest {
             thread.connections.fetch_add(1, Relaxed);
             // A thread that is gone has ended the process's service anyway.
-            let _ = thread.hand_over.send((stream, client, secure));
+            let _ = thread.hand_over.send((stream, client, secure, guest));
         }
     }
 
@@ -108,13 +115,13 @@ async fn serve(
     loop {
         tokio::select! {
             next = incoming.recv() => match next {
-                Some((stream, client, secure)) => {
+                Some((stream, client, secure, guest)) => {
                     let open = Open(connections.clone());
                     let peer = Peer { address: client, secure };
                     let connection = connection(router.clone(), stream, peer, told.clone());
                     tokio::spawn(async move {
                         connection.await;
-                        drop(open);
+                        drop((open, guest));
                     });
                 }
                 None => break,

@@ -7,6 +7,7 @@ pub mod edge;
 mod headers;
 mod linger;
 pub mod listener;
+mod peers;
 pub mod problem;
 pub mod proxy;
 pub mod router;

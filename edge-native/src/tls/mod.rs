@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -68,10 +69,13 @@ impl Certificates {
     }
 
     /// Reads everything again if a file changed, and says what is wrong with those that cannot be
-    /// used. What was read before goes on being used in their place.
+    /// used. What was read before goes on being used in their place, and all of it while a folder
+    /// cannot be read.
     pub fn refresh(&self) -> Vec<String> {
-        let own = self.own.iter().flat_map(|folder| pairs(folder, false));
-        let pairs: Vec<Pair> = own.chain(pairs(&self.managed, true)).collect();
+        let pairs = match self.pairs() {
+            Ok(pairs) => pairs,
+            Err(error) => return vec![format!("{error:#}")],
+        };
         let traces: Vec<Trace> = pairs.iter().flat_map(Pair::traces).collect();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == traces {
@@ -95,6 +99,25 @@ impl Certificates {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
         tracing::info!(names, "certificates read");
         wrong
+    }
+
+    /// The operator's, then the host's own; nobody is asked for some before there is a folder.
+    fn pairs(&self) -> Result<Vec<Pair>> {
+        let mut all = Vec::new();
+        if let Some(own) = &self.own {
+            all = pairs(own, false).with_context(|| own.display().to_string())?;
+        }
+        match pairs(&self.managed, true) {
+            Ok(managed) => all.extend(managed),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| self.managed.display().to_string()),
+        }
+        Ok(all)
+    }
+
+    /// Whether there is none at all.
+    pub fn is_empty(&self) -> bool {
+        self.known().by_name.is_empty()
     }
 
     /// The certificate for a host.
@@ -177,8 +200,8 @@ impl Pair {
 
 /// `NAME.crt` with `NAME.key`, `NAME/fullchain.pem` with `NAME/privkey.pem`, and `NAME.pem` with
 /// both, by name.
-fn pairs(folder: &Path, managed: bool) -> Vec<Pair> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+fn pairs(folder: &Path, managed: bool) -> io::Result<Vec<Pair>> {
+    let entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     let pair = |path: PathBuf| {
         let (certificate, key) = match path.extension() {
             Some(extension) if extension == "crt" => (path.clone(), path.with_extension("key")),
@@ -198,9 +221,10 @@ fn pairs(folder: &Path, managed: bool) -> Vec<Pair> {
             managed,
         })
     };
-    let mut pairs: Vec<Pair> = entries.filter_map(|entry| pair(entry.path())).collect();
+    let paths = entries.iter().map(|entry| entry.path());
+    let mut pairs: Vec<Pair> = paths.filter_map(pair).collect();
     pairs.sort_by(|one, other| one.name.cmp(&other.name));
-    pairs
+    Ok(pairs)
 }
 
 fn read(pair: &Pair) -> Result<Certificate> {
