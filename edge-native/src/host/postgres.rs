@@ -9,8 +9,8 @@ use super::bindings::spin::postgres::postgres::{
 use super::postgres_pool::{Loan, Pools, Refusal};
 use super::postgres_query::{Failure, Outcome};
 use super::postgres_target::Key;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use wasmtime::component::{
     Accessor, FutureReader, HasData, Linker, Resource, ResourceTable, StreamReader,
@@ -61,7 +61,10 @@ impl Client {
         let (pools, held) = (self.pools.clone(), self.held.clone());
         async move {
             let loan = pools.take(&key, &target?, &held).await.map_err(refuse)?;
-            Ok(Connection { loan: Some(loan) })
+            Ok(Connection {
+                loan: Some(loan),
+                working: Weak::new(),
+            })
         }
     }
 }
@@ -70,15 +73,39 @@ fn refuse(refusal: Refusal) -> Error {
     Error::ConnectionFailed(refusal.to_string())
 }
 
-/// A guest's connection; empty while an asynchronous call works on it.
+/// A guest's connection; empty while an asynchronous call works on it, and for good when that was cancelled.
 pub struct Connection {
     loan: Option<Loan>,
+    /// Held by the call that works on it, however that ends.
+    working: Weak<()>,
 }
 
 impl Connection {
+    /// What an asynchronous call works with; none while another one does, an error when that was cancelled.
+    fn begin(&mut self) -> Option<Result<(Loan, Arc<()>), Error>> {
+        let working = Arc::new(());
+        match self.loan.take() {
+            Some(loan) => {
+                self.working = Arc::downgrade(&working);
+                Some(Ok((loan, working)))
+            }
+            None if self.working.strong_count() > 0 => None,
+            None => Some(Err(self.empty())),
+        }
+    }
+
+    fn empty(&self) -> Error {
+        match self.working.strong_count() {
+            0 => Error::ConnectionFailed(
+                "the connection was closed in the middle of a call that was cancelled".to_owned(),
+            ),
+            _ => Error::Other("the connection is in use".to_owned()),
+        }
+    }
+
     async fn run(&mut self, sql: &str, parameters: &[ParameterValue]) -> Result<Outcome, Error> {
         let Some(loan) = self.loan.as_mut() else {
-            return Err(Error::Other("the connection is in use".to_owned()));
+            return Err(self.empty());
         };
         run(loan, sql, parameters).await
     }
@@ -221,12 +248,13 @@ async fn run_async(
     sql: &str,
     parameters: &[ParameterValue],
 ) -> wasmtime::Result<Result<Outcome, Error>> {
-    let mut loan = loop {
+    let (mut loan, working) = loop {
         let taken = accessor.with(|mut access| -> wasmtime::Result<_> {
-            Ok(access.get().table.get_mut(this)?.loan.take())
+            Ok(access.get().table.get_mut(this)?.begin())
         })?;
         match taken {
-            Some(loan) => break loan,
+            Some(Ok(taken)) => break taken,
+            Some(Err(gone)) => return Ok(Err(gone)),
             None => tokio::time::sleep(Duration::from_millis(1)).await,
         }
     };
@@ -236,6 +264,7 @@ async fn run_async(
             this.loan = Some(loan);
         }
     });
+    drop(working);
     Ok(outcome)
 }
 

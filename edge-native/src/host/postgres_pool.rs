@@ -146,7 +146,7 @@ impl Pools {
         let pool = self.lock().get(key).cloned()?;
         loop {
             let idle = pool.pop()?;
-            let Ok(Ok(wire)) = tokio::time::timeout(TRIFLE, idle.wire).await else {
+            let Ok(Ok(mut wire)) = tokio::time::timeout(TRIFLE, idle.wire).await else {
                 continue;
             };
             if wire.is_closed() {
@@ -156,6 +156,8 @@ impl Pools {
             if !suspect || wire.answers(TRIFLE).await {
                 return Some(wire);
             }
+            // The others of a silent server are as dead, and each would take as long to find out.
+            pool.lock().clear();
         }
     }
 
@@ -166,11 +168,11 @@ impl Pools {
             let connecting = tokio::time::timeout(left.max(TRIFLE), target.connect());
             let error = match connecting.await {
                 Ok(Ok((client, carrier))) => {
-                    tokio::spawn(async move {
+                    let carrying = tokio::spawn(async move {
                         carrier.await;
                         drop(slot);
                     });
-                    return Ok(Wire::new(client));
+                    return Ok(Wire::new(client, carrying.abort_handle()));
                 }
                 Ok(Err(error)) => error,
                 Err(_) => {
@@ -307,7 +309,7 @@ impl Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         self.held.fetch_sub(1, Relaxed);
-        let Some(wire) = self.wire.take() else {
+        let Some(mut wire) = self.wire.take() else {
             return;
         };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {

@@ -8,6 +8,7 @@ use super::postgres_value::{Cell, Parameter, data_type};
 use futures::{StreamExt, pin_mut};
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio::task::AbortHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{CancelToken, Client, Statement};
 
@@ -25,11 +26,21 @@ const RESET: &str = "ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLO
 /// A connection and its prepared statements.
 pub struct Wire {
     client: Client,
+    carrier: AbortHandle,
     statements: HashMap<String, Kept>,
     uses: u64,
     busy: bool,
     used: bool,
     tainted: bool,
+}
+
+impl Drop for Wire {
+    /// Nobody waits for the end of a statement that its user gave up: a silent server would keep the connection open.
+    fn drop(&mut self) {
+        if self.busy {
+            self.carrier.abort();
+        }
+    }
 }
 
 struct Kept {
@@ -56,10 +67,11 @@ pub enum Failure {
 }
 
 impl Wire {
-    /// A fresh connection.
-    pub fn new(client: Client) -> Self {
+    /// A fresh connection, and the task that carries its bytes.
+    pub fn new(client: Client, carrier: AbortHandle) -> Self {
         Self {
             client,
+            carrier,
             statements: HashMap::new(),
             uses: 0,
             busy: false,
@@ -89,15 +101,20 @@ impl Wire {
     }
 
     /// Whether the server answers on this connection.
-    pub async fn answers(&self, within: Duration) -> bool {
-        let asking = self.client.batch_execute("");
-        matches!(tokio::time::timeout(within, asking).await, Ok(Ok(())))
+    pub async fn answers(&mut self, within: Duration) -> bool {
+        self.trifle("", within).await
     }
 
     /// Removes the traces of the last user; `false` when that failed.
-    pub async fn reset(&self, within: Duration) -> bool {
-        let resetting = self.client.batch_execute(RESET);
-        matches!(tokio::time::timeout(within, resetting).await, Ok(Ok(())))
+    pub async fn reset(&mut self, within: Duration) -> bool {
+        self.trifle(RESET, within).await
+    }
+
+    async fn trifle(&mut self, sql: &str, within: Duration) -> bool {
+        self.busy = true;
+        let asking = self.client.batch_execute(sql);
+        self.busy = !matches!(tokio::time::timeout(within, asking).await, Ok(Ok(())));
+        !self.busy
     }
 
     /// Says that a new user has it.

@@ -12,6 +12,8 @@ use super::postgres_tls::{self, Tls};
 const CONNECT: Duration = Duration::from_secs(5);
 /// A server that is gone without a word is noticed after about a minute.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// What was sent to a server is acknowledged within this time, or the connection is over.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// A server, a database on it, and how to get in.
 pub struct Target {
@@ -37,6 +39,9 @@ impl Target {
         }
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(UNACKNOWLEDGED);
         }
         if config.get_application_name().is_none() {
             config.application_name("sluice");
