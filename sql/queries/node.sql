@@ -28,10 +28,11 @@ where (credential_hash = ?1 or (previous_hash = ?1 and previous_until > ?2)) and
 update node set join_hash = ?2, join_until = ?3 where id = ?1 and status <> 'revoked' and id <> 'local';
 
 -- name: join
--- Takes a token once. What was the credential stays good for a while.
+-- Takes a token once, by the kind of node that it was given for (older ones do not say theirs). What was the credential
+-- stays good for a while.
 update node set previous_hash = credential_hash, previous_until = ?4, credential_hash = ?3, join_hash = null,
   version = ?5, status = case when status = 'joining' then 'active' else status end
-where join_hash = ?1 and join_until > ?2 and status <> 'revoked'
+where join_hash = ?1 and join_until > ?2 and status <> 'revoked' and (?6 = '' or kind = ?6)
 returning id, kind, name, slave_id;
 
 -- name: set-status

@@ -64,16 +64,18 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads `--master URL --token TOKEN [--slave URL] [--data DIR]`; the folder may come from the environment.
+    /// Reads `--master URL --token TOKEN [--slave URL] [--data DIR]`; the token and the folder may come from the
+    /// environment, where other users of the machine do not see them.
     ///
     /// # Errors
     /// A sentence about what is missing or unknown.
     pub fn parse(
         mut arguments: impl Iterator<Item = String>,
-        data: Option<String>,
+        environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
         let mut read = Self {
-            data: data.unwrap_or_default(),
+            data: environment("SLUICE_WORKER_DATA").unwrap_or_default(),
+            token: environment("SLUICE_JOIN_TOKEN").unwrap_or_default(),
             ..Self::default()
         };
         while let Some(name) = arguments.next() {
@@ -90,7 +92,7 @@ impl Arguments {
         }
         for (name, value) in [
             ("--master", &read.master),
-            ("--token", &read.token),
+            ("--token (or SLUICE_JOIN_TOKEN)", &read.token),
             ("--data (or SLUICE_WORKER_DATA)", &read.data),
         ] {
             if value.is_empty() {
@@ -107,12 +109,13 @@ impl Arguments {
 /// When the master does not take the token, or the folder cannot be written.
 pub async fn join(arguments: &Arguments) -> anyhow::Result<String> {
     let master = Slave::new(&arguments.master, "")?;
-    let body = json!({"token": arguments.token, "version": env!("CARGO_PKG_VERSION")});
+    let body =
+        json!({"token": arguments.token, "version": env!("CARGO_PKG_VERSION"), "kind": "worker"});
     let answer = master.node("join", &body).await.context("the master")?;
     let text = |name: &str| answer[name].as_str().map(str::to_owned);
     if text("kind").as_deref() != Some("worker") {
         bail!(
-            "this token is for a slave: use it with `sluice join`. It was taken: ask for a new one"
+            "this token is for a slave: use it with `sluice join`. This master is older and took it: ask for a new one"
         );
     }
     let joined = Joined {
@@ -186,7 +189,10 @@ mod tests {
 
     fn parse(text: &str, data: Option<&str>) -> Result<Arguments, String> {
         let words = text.split_whitespace().map(str::to_owned);
-        Arguments::parse(words, data.map(str::to_owned))
+        Arguments::parse(words, |name| {
+            let value = if name.ends_with("DATA") { data } else { None };
+            value.map(str::to_owned)
+        })
     }
 
     #[test]
@@ -199,6 +205,10 @@ mod tests {
         for (text, what) in [
             ("--master http://m --token", "--token needs a value"),
             ("--token x", "--master is missing"),
+            (
+                "--master http://m --data d",
+                "SLUICE_JOIN_TOKEN) is missing",
+            ),
             ("--master http://m --token x", "--data"),
             ("--mastr http://m", "not an option"),
         ] {

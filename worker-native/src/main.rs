@@ -37,7 +37,8 @@ fn main() -> ExitCode {
                  sluice-worker doctor     check the settings and the slave\n\
                  sluice-worker join --master URL --token TOKEN [--slave URL] [--data DIR]\n\
                  \x20                        become a worker that the master knows, with a token\n\
-                 \x20                        from `sluice node add --kind worker`\n\
+                 \x20                        from `sluice node add --kind worker`, here or in\n\
+                 \x20                        SLUICE_JOIN_TOKEN\n\
                  sluice-worker --version\n\nEnvironment:\n{HELP}"
             );
             ExitCode::SUCCESS
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn join(arguments: impl Iterator<Item = String>) -> ExitCode {
-    match Arguments::parse(arguments, env::var("SLUICE_WORKER_DATA").ok()) {
+    match Arguments::parse(arguments, |name| env::var(name).ok()) {
         Ok(arguments) => finish(|| async move {
             println!("{}", join::join(&arguments).await?);
             Ok(())

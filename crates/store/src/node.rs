@@ -152,9 +152,11 @@ pub fn join(
     join_hash: &str,
     credential_hash: &str,
     version: Option<&str>,
+    kind: Option<&str>,
     now: i64,
 ) -> Result<Option<(String, String, String, Option<String>)>> {
-    let params = params![join_hash, now, credential_hash, now + ROTATION, version];
+    let (until, kind) = (now + ROTATION, kind.unwrap_or_default());
+    let params = params![join_hash, now, credential_hash, until, version, kind];
     Ok(one(db, sql::JOIN, params)?.map(|mut r| (r.text(0), r.text(1), r.text(2), r.opt_text(3))))
 }
 

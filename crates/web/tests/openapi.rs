@@ -555,7 +555,10 @@ impl Site {
         }
         let made = self.call("POST", "/api/v1/nodes", Some(&json!({"kind": "worker"})));
         let made: Value = serde_json::from_str(&text(made)).expect("JSON");
-        let token = json!({"token": made["join_token"]});
+        let token = json!({"token": made["join_token"], "kind": "slave"});
+        let other = self.call("POST", "/node/v1/join", Some(&token));
+        assert_eq!(other.status.as_u16(), 401, "{}", text(other));
+        let token = json!({"token": made["join_token"], "kind": "worker"});
         let joined = self.call("POST", "/node/v1/join", Some(&token));
         assert_eq!(joined.status.as_u16(), 200, "{}", text(joined));
         let id = made["id"].as_str().expect("an id").to_owned();

@@ -73,6 +73,15 @@ impl Client {
         })
     }
 
+    /// Makes a call that is to succeed; the answer's body.
+    pub fn demand(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let (status, answer) = self.call(method, path, body)?;
+        if !(200..300).contains(&status) {
+            bail!("{} answered {status}: {}", self.base, reason(&answer));
+        }
+        Ok(answer)
+    }
+
     /// Writes what is at a path to `out`, or gives the problem in its place.
     pub fn download(&self, path: &str, out: &mut dyn Write) -> Result<(u16, Value)> {
         let body = Full::default().map_err(|never| match never {}).boxed();
@@ -130,6 +139,12 @@ impl Client {
         let sent = self.http.request(request).await;
         sent.with_context(|| format!("{} cannot be reached", self.base))
     }
+}
+
+/// What a problem says, for people.
+pub fn reason(problem: &Value) -> &str {
+    let text = problem["detail"].as_str().or(problem["title"].as_str());
+    text.unwrap_or("no reason given")
 }
 
 async fn json(answer: Response<Incoming>) -> Result<(u16, Value)> {

@@ -12,22 +12,16 @@ pub fn run(options: &Join) -> Result<()> {
     let data = DataFolder::open(&options.data)?;
     let mut secrets = data.secrets()?;
     let master = options.master.trim_end_matches('/');
-    let body = json!({"token": options.token, "version": env!("CARGO_PKG_VERSION")});
-    let (status, answer) = Client::new(master, None)?.call("POST", "/node/v1/join", Some(&body))?;
-    if status != 200 {
-        let text = answer["detail"].as_str().or(answer["title"].as_str());
-        bail!(
-            "the master answered {status}: {}",
-            text.unwrap_or("no reason given")
-        );
-    }
+    let version = env!("CARGO_PKG_VERSION");
+    let body = json!({"token": options.token, "version": version, "kind": "slave"});
+    let answer = Client::new(master, None)?.demand("POST", "/node/v1/join", Some(&body))?;
     let text = |name: &str| {
         let value = answer[name].as_str().map(str::to_owned);
         value.with_context(|| format!("the master's answer has no {name}"))
     };
     if text("kind")? != "slave" {
         bail!(
-            "this token is for a worker: use it with `sluice-worker join`. It was taken: ask for a new one"
+            "this token is for a worker: use it with `sluice-worker join`. This master is older and took it: ask for a new one"
         );
     }
     secrets.set(&[

@@ -1,7 +1,7 @@
 //! `sluice migrate --all`: brings every sub-account's database up to date now, instead of when it is next touched.
 
+use super::Master;
 use super::client::Client;
-use super::{Master, reason};
 use crate::cli::Migrate;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -51,10 +51,7 @@ fn slave(slave: &Client) -> Result<(u64, Vec<(String, String)>)> {
     let (mut done, mut failed, mut after) = (0, Vec::new(), Value::Null);
     loop {
         let body = json!({"after": after, "limit": AT_ONCE});
-        let (status, answer) = slave.call("POST", "/node/v1/migrations", Some(&body))?;
-        if status != 200 {
-            bail!("it answered {status}: {}", reason(&answer));
-        }
+        let answer = slave.demand("POST", "/node/v1/migrations", Some(&body))?;
         done += answer["done"].as_u64().unwrap_or_default();
         for one in answer["failed"].as_array().into_iter().flatten() {
             let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();

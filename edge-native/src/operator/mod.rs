@@ -12,7 +12,7 @@ pub mod tenant;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use client::Client;
+use client::{Client, reason};
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -74,12 +74,6 @@ impl Master {
         }
         bail!("the master answered {status}: {}", reason(&answer))
     }
-}
-
-/// What a problem says, for people.
-fn reason(problem: &Value) -> &str {
-    let text = problem["detail"].as_str().or(problem["title"].as_str());
-    text.unwrap_or("no reason given")
 }
 
 /// The master's `secret_key`, from where the master has it.

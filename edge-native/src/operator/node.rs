@@ -24,16 +24,12 @@ pub fn run(at: &AtMaster, command: &NodeCommand) -> Result<()> {
                 body["slave_id"] = slave.as_str().into();
             }
             let made = master.call("POST", "/api/v1/nodes", Some(&body))?;
-            let program = match kind {
-                crate::cli::NodeKind::Slave => "sluice",
-                crate::cli::NodeKind::Worker => "sluice-worker",
-            };
-            invited(at, &made, program);
+            invited(at, &made);
         }
         NodeCommand::List => list(&master.call("GET", "/api/v1/nodes", None)?),
         NodeCommand::Rotate { id } => {
             let made = master.call("POST", &format!("/api/v1/nodes/{id}/rotations"), None)?;
-            invited(at, &made, "sluice");
+            invited(at, &made);
             println!("its old credential is good for ten minutes after that");
         }
         NodeCommand::Revoke { id } => {
@@ -53,7 +49,11 @@ fn drain(master: &Master, id: &str, draining: bool) -> Result<()> {
     Ok(())
 }
 
-fn invited(at: &AtMaster, made: &Value, program: &str) {
+fn invited(at: &AtMaster, made: &Value) {
+    let program = match text(&made["kind"]) {
+        "worker" => "sluice-worker",
+        _ => "sluice",
+    };
     println!("node   {} ({})", text(&made["id"]), text(&made["name"]));
     println!("token  {}", text(&made["join_token"]));
     println!(

@@ -128,6 +128,9 @@ pub struct Join {
     /// The node's version.
     #[serde(default)]
     pub version: Option<String>,
+    /// `slave` or `worker`: a token for the other one stays good.
+    #[serde(default)]
+    pub kind: Option<String>,
 }
 
 /// Lets a node in: its token is taken, and it gets a credential of its own, shown this once.
@@ -143,7 +146,7 @@ pub fn join(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
     };
     let Some((id, kind, name, slave)) = joined else {
         return Err(Problem::unauthorized().detail(
-            "This token was used already, has ended, or was never given. Ask for a new one: `sluice node add`, or `sluice node rotate`.",
+            "This token was used already, has ended, was never given, or is for the other kind of node: slaves join with `sluice join`, workers with `sluice-worker join`. Ask for a new one: `sluice node add`, or `sluice node rotate`.",
         ));
     };
     let mut answer = json!({
@@ -171,7 +174,8 @@ fn take(
         auth::token_hash("join", &input.token),
         auth::token_hash("node", credential),
     );
-    let joined = node::join(db, &hashes.0, &hashes.1, input.version.as_deref(), cx.now)?;
+    let (version, kind) = (input.version.as_deref(), input.kind.as_deref());
+    let joined = node::join(db, &hashes.0, &hashes.1, version, kind, cx.now)?;
     if let Some((id, _, name, _)) = &joined {
         let by = Actor {
             who: name.clone(),

@@ -110,6 +110,8 @@ pub enum Kind {
 pub struct Invited {
     /// UUIDv7.
     pub id: String,
+    /// `slave` or `worker`: which program joins with it.
+    pub kind: String,
     /// What people call it.
     pub name: String,
     /// Good once.
@@ -171,6 +173,7 @@ pub fn create(
     })?;
     Ok(Invited {
         id,
+        kind: kind.to_owned(),
         name,
         join_token: token,
         expires_at: cx.now + JOIN,
@@ -298,6 +301,7 @@ pub fn rotate(cx: &Context<'_>, db: &dyn Db, by: &Actor, id: &str) -> Result<Inv
     })?;
     Ok(Invited {
         id: node.id,
+        kind: node.kind,
         name: node.name,
         join_token: token,
         expires_at: cx.now + JOIN,

@@ -118,7 +118,7 @@ impl World {
                 join_until: i64::MAX,
             };
             node::insert(&*db, &new, NOON).expect("a node");
-            node::join(&*db, node, node, None, NOON).expect("joined");
+            node::join(&*db, node, node, None, None, NOON).expect("joined");
         }
         world
     }
