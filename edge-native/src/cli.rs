@@ -153,8 +153,8 @@ pub struct Join {
     /// The master.
     #[arg(long)]
     pub master: String,
-    /// The token.
-    #[arg(long)]
+    /// The token; in the environment other users of the machine do not see it.
+    #[arg(long, env = "SLUICE_JOIN_TOKEN", hide_env_values = true)]
     pub token: String,
     /// The folder of databases and secrets of this slave.
     #[arg(long, default_value = "data")]
@@ -312,10 +312,10 @@ pub struct WorldOptions {
     #[arg(long)]
     pub tls_certs: Option<PathBuf>,
     /// The port that people reach TLS at [default: that of --tls-listen]
-    #[arg(long)]
+    #[arg(long, requires = "tls_listen")]
     pub tls_public_port: Option<u16>,
     /// Seconds for which browsers must come by TLS only; sent as Strict-Transport-Security.
-    #[arg(long)]
+    #[arg(long, requires = "tls_listen")]
     pub hsts: Option<u64>,
     /// The directory of an authority that gives certificates by ACME, for --acme-domain and for the
     /// host names of sub-accounts. It must reach this host at port 80. You agree to its terms.

@@ -41,60 +41,15 @@ pub struct Prepared {
 
 /// Prepares to serve. `None` when there is any fault.
 pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
-    let data = match DataFolder::open(&options.data) {
-        Ok(data) => Some(data),
-        Err(error) => {
-            let fix = "stop the other host, or pass --data with a folder you may write to";
-            faults.add("--data", format!("{error:#}"), fix);
-            None
-        }
-    };
-    let listener = bind(
-        "--listen",
-        TcpListener::bind(options.listen),
-        options.listen,
-        faults,
-    );
-    let listen = listener
-        .as_ref()
-        .and_then(|listener| listener.local_addr().ok());
-    let listen = listen.unwrap_or(options.listen);
-    let wanted = options.admin.unwrap_or(listen);
-    let admin = bind(
-        "--admin",
-        admin::bind(options.admin, listen),
-        wanted,
-        faults,
-    );
+    let data = data_folder(options, faults);
+    let ports = Ports::bind(options, faults);
     let worker_program = worker_program(options, faults);
-    let mut secrets = match data.as_ref().map(DataFolder::secrets) {
-        Some(Ok(secrets)) => Some(secrets),
-        Some(Err(error)) => {
-            let fix = "mend the file, or remove it to have new secrets made";
-            faults.add("secrets.toml", format!("{error:#}"), fix);
-            None
-        }
-        None => None,
-    };
-    let told = admin.as_ref().and_then(|admin| admin.local_addr().ok());
-    let status_url = format!("{}/status", local_url(told.unwrap_or(wanted)));
-    let app = configure(options, listen, status_url, secrets.as_mut(), faults);
+    let mut secrets = data.as_ref().and_then(|data| secrets(data, faults));
+    let app = configure(options, &ports, secrets.as_mut(), faults);
     let data = data?;
     let variable = |name: &str| app.variables.get(name).cloned().unwrap_or_default();
-    let demo_password = variable("demo_password");
-    let token = variable("worker_token");
-    let node_secret = variable("node_secret");
-    // Only a master has mails of its own.
-    let outbox = app
-        .components
-        .contains_key("master")
-        .then(|| worker::Outbox {
-            token: node_secret.clone(),
-            relay: std::env::var("SLUICE_RELAY")
-                .ok()
-                .filter(|relay| !relay.is_empty()),
-            folder: data.mails(),
-        });
+    let (demo_password, node_secret) = (variable("demo_password"), variable("node_secret"));
+    let worker = worker_program.and_then(|program| worker(program, options, &ports, &app, &data));
     if !app
         .components
         .values()
@@ -102,7 +57,7 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
     {
         return None;
     }
-    let (tls, edge) = world::open(&options.world, &data, faults);
+    let edge = world::open(&options.world, ports.tls.as_ref(), &data, faults);
     let acme = world::acme(&options.world, &edge, &data, faults);
     let shared = match load::load(app, &data, edge, &options.limits, faults) {
         Ok(shared) => Arc::new(shared),
@@ -112,20 +67,12 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
         }
     };
     check_exports(&shared, faults);
-    let local_url = local_url(listen);
-    let worker = worker_program.map(|program| worker::Settings {
-        program,
-        slave_url: local_url.clone(),
-        token,
-        data: data.worker(),
-        allow_private: options.allow_private_smtp || is_private(options, listen),
-        outbox,
-    });
-    let (listener, admin) = (listener?, admin?);
+    let local_url = local_url(ports.listen);
+    let (listener, admin) = (ports.listener?, ports.admin?);
     faults.is_empty().then_some(Prepared {
         data,
         listener,
-        tls,
+        tls: ports.tls,
         admin,
         acme,
         node_secret,
@@ -133,6 +80,81 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
         worker,
         local_url,
         demo_password,
+    })
+}
+
+fn data_folder(options: &Up, faults: &mut Faults) -> Option<DataFolder> {
+    let failed = |error: anyhow::Error| {
+        let fix = "stop the other host, or pass --data with a folder you may write to";
+        faults.add("--data", format!("{error:#}"), fix);
+    };
+    DataFolder::open(&options.data).map_err(failed).ok()
+}
+
+fn secrets(data: &DataFolder, faults: &mut Faults) -> Option<Secrets> {
+    let failed = |error: anyhow::Error| {
+        let fix = "mend the file, or remove it to have new secrets made";
+        faults.add("secrets.toml", format!("{error:#}"), fix);
+    };
+    data.secrets().map_err(failed).ok()
+}
+
+/// The ports, as far as they could be bound.
+struct Ports {
+    listener: Option<TcpListener>,
+    tls: Option<TcpListener>,
+    admin: Option<TcpListener>,
+    /// Where the application is served.
+    listen: SocketAddr,
+    /// Where the admin port is.
+    told: SocketAddr,
+}
+
+impl Ports {
+    /// Those that somebody chose come before the admin port, which takes what is free.
+    fn bind(options: &Up, faults: &mut Faults) -> Self {
+        let wanted = options.listen;
+        let listener = bind("--listen", TcpListener::bind(wanted), wanted, faults);
+        let address = |bound: &Option<TcpListener>| bound.as_ref()?.local_addr().ok();
+        let listen = address(&listener).unwrap_or(wanted);
+        let tls = world::bind(&options.world, faults);
+        let wanted = options.admin.unwrap_or(listen);
+        let admin = admin::bind(options.admin, listen);
+        let admin = bind("--admin", admin, wanted, faults);
+        Self {
+            told: address(&admin).unwrap_or(wanted),
+            listener,
+            tls,
+            admin,
+            listen,
+        }
+    }
+}
+
+/// What the worker is to do here; none where there is neither a slave to work for nor a master with mails of its own.
+fn worker(
+    program: PathBuf,
+    options: &Up,
+    ports: &Ports,
+    app: &App,
+    data: &DataFolder,
+) -> Option<worker::Settings> {
+    let variable = |name: &str| app.variables.get(name).cloned().unwrap_or_default();
+    let runs = |name: &str| app.components.contains_key(name);
+    let token = runs("slave").then(|| variable("worker_token"));
+    let relay = std::env::var("SLUICE_RELAY").ok();
+    let outbox = runs("master").then(|| worker::Outbox {
+        token: variable("node_secret"),
+        relay: relay.filter(|relay| !relay.is_empty()),
+        folder: data.mails(),
+    });
+    (token.is_some() || outbox.is_some()).then(|| worker::Settings {
+        program,
+        url: local_url(ports.listen),
+        token,
+        data: data.worker(),
+        allow_private: options.allow_private_smtp || is_private(options, ports.listen),
+        outbox,
     })
 }
 
@@ -181,19 +203,21 @@ const JOINED: [&str; 4] = [
 
 fn configure(
     options: &Up,
-    listen: SocketAddr,
-    status_url: String,
+    ports: &Ports,
     mut secrets: Option<&mut Secrets>,
     faults: &mut Faults,
 ) -> App {
     let public = options
         .public_url
         .clone()
-        .unwrap_or_else(|| format!("http://{listen}"));
+        .unwrap_or_else(|| format!("http://{}", ports.listen));
     let mut host = vec![
         ("public_url", public),
-        ("slave_url", local_url(listen)),
-        ("host_status_url", status_url),
+        ("slave_url", local_url(ports.listen)),
+        (
+            "host_status_url",
+            format!("{}/status", local_url(ports.told)),
+        ),
     ];
     if let Some(secrets) = &secrets {
         let joined = JOINED

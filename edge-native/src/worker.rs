@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -15,10 +16,10 @@ use tokio::sync::watch;
 pub struct Settings {
     /// The program.
     pub program: PathBuf,
-    /// The slave it works for.
-    pub slave_url: String,
-    /// What it shows the slave.
-    pub token: String,
+    /// Where this host answers.
+    pub url: String,
+    /// What it shows the slave, when one runs here.
+    pub token: Option<String>,
     /// Its folder.
     pub data: PathBuf,
     /// Whether it may talk to mail servers at private addresses.
@@ -38,10 +39,12 @@ pub struct Outbox {
     pub folder: PathBuf,
 }
 
-/// A worker that was asked to stop is killed after this long.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A worker that was asked to stop is killed after this long: a little more than it takes itself.
+const PATIENCE: Duration = Duration::from_secs(12);
 /// A worker that lived this long starts again without delay.
 const HEALTHY: Duration = Duration::from_secs(60);
+/// What the worker has from its host or not at all.
+const OURS: [&str; 2] = ["SLUICE_SLAVE_URL", "SLUICE_WORKER_TOKEN"];
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -84,31 +87,46 @@ pub async fn supervise(settings: Settings, mut stopping: watch::Receiver<bool>) 
 }
 
 fn start(settings: &Settings) -> Result<Child> {
-    let mut command = Command::new(&settings.program);
-    if let Some(outbox) = &settings.outbox {
-        command
-            .env("SLUICE_MASTER_URL", &settings.slave_url)
-            .env("SLUICE_MASTER_TOKEN", &outbox.token)
-            .env("SLUICE_OUTBOX", &outbox.folder);
-        if let Some(relay) = &outbox.relay {
-            command.env("SLUICE_RELAY", relay);
-        }
-    }
-    command
-        .env("SLUICE_SUPERVISED", "1")
-        .env("SLUICE_SLAVE_URL", &settings.slave_url)
-        .env("SLUICE_WORKER_TOKEN", &settings.token)
-        .env("SLUICE_WORKER_DATA", &settings.data)
-        .env(
-            "SLUICE_ALLOW_PRIVATE",
-            if settings.allow_private { "1" } else { "0" },
-        )
+    command(settings, std::env::vars_os().map(|(name, _)| name))
         .stdin(Stdio::piped())
         .kill_on_drop(true)
         // A terminal's Ctrl-C goes to the host alone, which then stops the worker in order.
         .process_group(0)
         .spawn()
         .with_context(|| format!("starting {}", settings.program.display()))
+}
+
+/// The worker's command; `inherited` are the names in the host's environment.
+fn command(settings: &Settings, inherited: impl Iterator<Item = OsString>) -> Command {
+    let mut command = Command::new(&settings.program);
+    // The application's secrets are none of its business, and whom it works for is said below.
+    let ours = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("SPIN_VARIABLE_") || OURS.contains(&&*name)
+    };
+    inherited.filter(ours).for_each(|name| {
+        command.env_remove(name);
+    });
+    if let Some(outbox) = &settings.outbox {
+        command
+            .env("SLUICE_MASTER_URL", &settings.url)
+            .env("SLUICE_MASTER_TOKEN", &outbox.token)
+            .env("SLUICE_OUTBOX", &outbox.folder);
+        if let Some(relay) = &outbox.relay {
+            command.env("SLUICE_RELAY", relay);
+        }
+    }
+    if let Some(token) = &settings.token {
+        command
+            .env("SLUICE_SLAVE_URL", &settings.url)
+            .env("SLUICE_WORKER_TOKEN", token);
+    }
+    let private = if settings.allow_private { "1" } else { "0" };
+    command
+        .env("SLUICE_SUPERVISED", "1")
+        .env("SLUICE_WORKER_DATA", &settings.data)
+        .env("SLUICE_ALLOW_PRIVATE", private);
+    command
 }
 
 async fn stop(mut child: Child, input: Option<ChildStdin>) {
@@ -129,4 +147,44 @@ async fn stop(mut child: Child, input: Option<ChildStdin>) {
         }
     }
     drop(input);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn given(settings: &Settings) -> BTreeMap<String, Option<String>> {
+        let inherited = ["PATH", "SPIN_VARIABLE_SECRET_KEY", "SLUICE_WORKER_TOKEN"];
+        let command = command(settings, inherited.iter().map(OsString::from));
+        let text = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
+        let pairs = command.as_std().get_envs();
+        pairs.map(|(n, v)| (text(n), v.map(text))).collect()
+    }
+
+    #[test]
+    fn a_worker_gets_what_it_needs_and_no_secrets_of_the_application() {
+        let mut settings = Settings {
+            program: "/w".into(),
+            url: "http://h".to_owned(),
+            token: Some("t".to_owned()),
+            data: "/d".into(),
+            allow_private: false,
+            outbox: None,
+        };
+        let all = given(&settings);
+        assert_eq!(all["SPIN_VARIABLE_SECRET_KEY"], None);
+        assert_eq!(all["SLUICE_WORKER_TOKEN"].as_deref(), Some("t"));
+        assert!(!all.contains_key("PATH") && !all.contains_key("SLUICE_MASTER_URL"));
+        settings.token = None;
+        settings.outbox = Some(Outbox {
+            token: "m".to_owned(),
+            relay: None,
+            folder: "/o".into(),
+        });
+        let alone = given(&settings);
+        assert_eq!(alone["SLUICE_WORKER_TOKEN"], None);
+        assert!(!alone.contains_key("SLUICE_SLAVE_URL"));
+        assert_eq!(alone["SLUICE_MASTER_URL"].as_deref(), Some("http://h"));
+    }
 }

@@ -16,53 +16,67 @@ use std::time::Duration;
 /// How often the files of certificates are looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Binds the TLS port and reads the certificates.
-pub fn open(
-    options: &WorldOptions,
-    data: &DataFolder,
-    faults: &mut Faults,
-) -> (Option<TcpListener>, Edge) {
-    let mut edge = Edge::default();
+/// Binds the TLS port.
+pub fn bind(options: &WorldOptions, faults: &mut Faults) -> Option<TcpListener> {
     let Some(address) = options.tls_listen else {
         if options.tls_certs.is_some() {
             let fix = "say where to serve TLS: --tls-listen 0.0.0.0:443";
             faults.add("--tls-certs", "certificates are for --tls-listen", fix);
         }
-        return (None, edge);
+        return None;
     };
-    let listener = TcpListener::bind(address)
-        .map_err(|error| {
-            let what = format!("cannot listen on {address}: {error}");
-            let fix = "stop what uses the port, or choose another one";
-            faults.add("--tls-listen", what, fix);
-        })
-        .ok();
-    if let Some(folder) = options.tls_certs.as_ref().filter(|folder| !folder.is_dir()) {
-        let what = format!("{} is not a folder", folder.display());
-        faults.add("--tls-certs", what, "name the folder of the certificates");
-    }
-    let certificates = Arc::new(Certificates::new(options.tls_certs.clone(), data.certs()));
-    for what in certificates.refresh() {
-        let fix = "put a certificate chain and its key there, in PEM, or take the files away";
-        faults.add("--tls-certs", what, fix);
-    }
-    let bound = listener
-        .as_ref()
-        .and_then(|listener| listener.local_addr().ok());
-    let port = options.tls_public_port;
+    let failed = |error| {
+        let what = format!("cannot listen on {address}: {error}");
+        let fix = "stop what uses the port, or choose another one";
+        faults.add("--tls-listen", what, fix);
+    };
+    TcpListener::bind(address).map_err(failed).ok()
+}
+
+/// Reads the certificates for the TLS port, which was bound as `bound`.
+pub fn open(
+    options: &WorldOptions,
+    bound: Option<&TcpListener>,
+    data: &DataFolder,
+    faults: &mut Faults,
+) -> Edge {
+    let mut edge = Edge::default();
+    let Some(address) = options.tls_listen else {
+        return edge;
+    };
+    let certificates = certificates(options, data, faults);
+    let bound = bound.and_then(|listener| listener.local_addr().ok());
     let hsts = |seconds: u64| HeaderValue::try_from(format!("max-age={seconds}")).ok();
     match Door::new(certificates.clone()) {
         Ok(door) => {
             edge.tls = Some(Tls {
                 door,
                 certificates,
-                port: port.unwrap_or(bound.unwrap_or(address).port()),
+                port: (options.tls_public_port).unwrap_or(bound.unwrap_or(address).port()),
                 hsts: options.hsts.and_then(hsts),
             });
         }
         Err(error) => faults.add("--tls-listen", format!("{error:#}"), "update the host"),
     }
-    (listener, edge)
+    edge
+}
+
+fn certificates(
+    options: &WorldOptions,
+    data: &DataFolder,
+    faults: &mut Faults,
+) -> Arc<Certificates> {
+    let certificates = Certificates::new(options.tls_certs.clone(), data.certs());
+    let wrong = certificates.refresh();
+    if wrong.is_empty() && certificates.is_empty() && options.acme_directory.is_none() {
+        let fix = "put certificates into a folder and name it with --tls-certs, or have them made with --acme-directory";
+        faults.add("--tls-listen", "there is no certificate to show", fix);
+    }
+    for what in wrong {
+        let fix = "put a certificate chain and its key there, in PEM, or take the files away";
+        faults.add("--tls-certs", what, fix);
+    }
+    Arc::new(certificates)
 }
 
 /// Who gets certificates, if somebody is asked for them.

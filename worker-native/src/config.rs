@@ -14,10 +14,8 @@ use crate::{
 
 /// Everything that can be set.
 pub struct Config {
-    /// `SLUICE_SLAVE_URL`: where the slave answers.
-    pub slave_url: String,
-    /// `SLUICE_WORKER_TOKEN`: what the slave knows this worker by.
-    pub token: String,
+    /// Whom it works for; none when it only sends the mails of a master on its own.
+    pub slave: Option<Home>,
     /// What `sluice-worker join` kept in the folder; the address and the token come from it when they are not set.
     pub joined: Option<Joined>,
     /// `SLUICE_WORKER_DATA`: the folder of the journal.
@@ -42,6 +40,14 @@ pub struct Config {
     pub log: tracing::level_filters::LevelFilter,
 }
 
+/// The slave that a worker works for.
+pub struct Home {
+    /// `SLUICE_SLAVE_URL`: where it answers.
+    pub url: String,
+    /// `SLUICE_WORKER_TOKEN`: what it knows this worker by.
+    pub token: String,
+}
+
 /// A setting that cannot be used, and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -59,8 +65,8 @@ impl fmt::Display for Mistake {
 
 /// The variables and what they are for: `--help` prints them.
 pub const HELP: &str = "\
-SLUICE_SLAVE_URL          where the slave answers, http:// or https:// (required, unless joined)
-SLUICE_WORKER_TOKEN       the worker token that the slave gave (required, unless joined)
+SLUICE_SLAVE_URL          where the slave answers, http:// or https:// (required, unless joined or for a master only)
+SLUICE_WORKER_TOKEN       the worker token that the slave gave (required, unless joined or for a master only)
 SLUICE_WORKER_DATA        folder for the journal; each worker has its own (required)
 SLUICE_WORKER_NAME        name at the slave; default: host name and a mark of the folder
 SLUICE_ALLOW_PRIVATE      1: mail servers may be at loopback or private addresses; default 0
@@ -88,26 +94,7 @@ impl Config {
         };
         let data = reader.folder("SLUICE_WORKER_DATA");
         let joined = reader.joined(&data);
-        let known = joined
-            .clone()
-            .filter(|_| reader.text("SLUICE_WORKER_TOKEN").is_none());
-        let slave_url = match known.as_ref().and_then(|joined| joined.slave_url.clone()) {
-            Some(url) if reader.text("SLUICE_SLAVE_URL").is_none() => url,
-            _ => reader.url("SLUICE_SLAVE_URL"),
-        };
-        let token = match known {
-            Some(joined) => joined.credential,
-            None => reader.required(
-                "SLUICE_WORKER_TOKEN",
-                "the worker token that the slave gave, or join a master with `sluice-worker join`",
-            ),
-        };
-        if token.chars().any(|c| !c.is_ascii_graphic()) {
-            reader.mistake(
-                "SLUICE_WORKER_TOKEN",
-                "it has characters that no token has; copy it again",
-            );
-        }
+        let slave = reader.slave(joined.as_ref());
         let host = host_name();
         let name = reader.text("SLUICE_WORKER_NAME").unwrap_or_else(|| {
             let place = fs::canonicalize(&data).unwrap_or_else(|_| data.clone());
@@ -123,8 +110,7 @@ impl Config {
         }
         let outbox = reader.outbox(&data);
         let config = Self {
-            slave_url,
-            token,
+            slave,
             outbox,
             joined,
             name,
@@ -199,6 +185,35 @@ impl Reader<'_> {
             self.mistake(name, format!("{url:?} is not an http:// or https:// address without a query; write it like http://127.0.0.1:3000"));
         }
         url
+    }
+
+    /// Nothing is missing where a master is named and nothing about a slave.
+    fn slave(&mut self, joined: Option<&Joined>) -> Option<Home> {
+        let (url, token) = (
+            self.text("SLUICE_SLAVE_URL"),
+            self.text("SLUICE_WORKER_TOKEN"),
+        );
+        let nowhere = joined.is_none() && url.is_none() && token.is_none();
+        if nowhere && self.text("SLUICE_MASTER_URL").is_some() {
+            return None;
+        }
+        let known = joined.filter(|_| token.is_none());
+        let url = match known.and_then(|joined| joined.slave_url.clone()) {
+            Some(known) if url.is_none() => known,
+            _ => self.url("SLUICE_SLAVE_URL"),
+        };
+        let token = match known {
+            Some(joined) => joined.credential.clone(),
+            None => self.required(
+                "SLUICE_WORKER_TOKEN",
+                "the worker token that the slave gave, or join a master with `sluice-worker join`",
+            ),
+        };
+        if token.chars().any(|c| !c.is_ascii_graphic()) {
+            let text = "it has characters that no token has; copy it again";
+            self.mistake("SLUICE_WORKER_TOKEN", text);
+        }
+        Some(Home { url, token })
     }
 
     fn outbox(&mut self, data: &std::path::Path) -> Option<outbox::Settings> {
@@ -366,6 +381,9 @@ mod tests {
         pairs.push(("SLUICE_RELAY", "smtp://127.0.0.1:25?tls=none"));
         let outbox = read(&pairs).ok().unwrap().outbox.unwrap();
         assert!(matches!(outbox.way, Way::Relay(relay) if relay.port == 25));
+        let alone = read(&pairs[2..]).ok().unwrap();
+        assert!(alone.slave.is_none() && alone.outbox.is_some());
+        assert!(read(&pairs[1..]).err().unwrap()[0].name == "SLUICE_SLAVE_URL");
         pairs.push(("SLUICE_RELAY", "mail.x.test"));
         pairs.swap_remove(5);
         assert_eq!(read(&pairs).err().unwrap()[0].name, "SLUICE_RELAY");

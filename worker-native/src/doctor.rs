@@ -4,7 +4,7 @@ use worker_api::Register;
 
 use crate::{
     client::{CallError, Slave},
-    config::{Config, Mistake},
+    config::{Config, Home, Mistake},
     smtp::connect::Connector,
 };
 
@@ -45,7 +45,10 @@ pub async fn doctor(config: Result<Config, Vec<Mistake>>) -> bool {
             format!("SLUICE_SMTP_CA: {e}; name a PEM file with certificates, or leave it unset")
         }),
     );
-    check("slave", slave(&config).await);
+    match &config.slave {
+        Some(home) => check("slave", slave(home, &config.name).await),
+        None => check("slave", Ok("none; only mails of the installation".into())),
+    }
     well
 }
 
@@ -62,10 +65,10 @@ fn journal(config: &Config) -> Result<String, String> {
     }
 }
 
-async fn slave(config: &Config) -> Result<String, String> {
-    let slave = Slave::new(&config.slave_url, &config.token).map_err(|e| e.to_string())?;
+async fn slave(home: &Home, name: &str) -> Result<String, String> {
+    let slave = Slave::new(&home.url, &home.token).map_err(|e| e.to_string())?;
     let me = Register {
-        name: config.name.clone(),
+        name: name.to_owned(),
         version: env!("CARGO_PKG_VERSION").into(),
     };
     match slave.register(&me).await {
@@ -73,13 +76,13 @@ async fn slave(config: &Config) -> Result<String, String> {
         Err(error @ CallError::Unreachable(_)) => {
             return Err(format!(
                 "{error}; start the slave, or set SLUICE_SLAVE_URL (now {}) to where it answers",
-                config.slave_url
+                home.url
             ));
         }
         Err(error @ (CallError::Status(..) | CallError::Strange(_))) => {
             return Err(format!(
                 "{error}; is SLUICE_SLAVE_URL ({}) the address of a Sluice slave?",
-                config.slave_url
+                home.url
             ));
         }
         Err(error @ CallError::Unauthorized(_)) => return Err(error.to_string()),
@@ -89,7 +92,7 @@ async fn slave(config: &Config) -> Result<String, String> {
             let count = profiles.map_or(0, |(profiles, _)| profiles.len());
             Ok(format!(
                 "{} answers, the token is good, {count} profiles are assigned",
-                config.slave_url
+                home.url
             ))
         }
         Err(error) => Err(error.to_string()),

@@ -8,7 +8,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
 use worker_api::{
     OutboxClaim, OutboxClaimed, OutboxMail, OutboxReport, OutboxResults, OutboxVerdicts, Outcome,
     SmtpSettings,
@@ -52,21 +53,19 @@ pub struct Settings {
     pub way: Way,
 }
 
-/// Held while mails are out. Whoever holds it knows that none is, and that none will be.
-pub type Gate = std::sync::Arc<tokio::sync::Mutex<()>>;
-
-/// Claims, sends and reports for ever.
+/// Claims, sends and reports until `stop` says so; then it finishes the mail that is out and gives the rest back.
 ///
 /// # Errors
 /// When the token cannot be sent.
-pub async fn run(settings: Settings, connector: Connector, gate: Gate) -> anyhow::Result<()> {
+pub async fn run(
+    settings: Settings,
+    connector: Connector,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
     let master = Slave::master(&settings.master_url, &settings.token)?;
     let mut pause = EVERY;
-    loop {
-        let open = gate.lock().await;
-        let done = turn(&master, &settings.way, &connector).await;
-        drop(open);
-        match done {
+    while !*stop.borrow() {
+        match turn(&master, &settings.way, &connector, &stop).await {
             Ok(0) => pause = EVERY,
             Ok(count) => {
                 tracing::info!(count, "mails of the installation were handled");
@@ -79,52 +78,65 @@ pub async fn run(settings: Settings, connector: Connector, gate: Gate) -> anyhow
                 pause = (pause * 2).min(SLOWEST);
             }
         }
-        sleep(pause).await;
+        let _ = timeout(pause, stop.wait_for(|stop| *stop)).await;
     }
+    Ok(())
 }
 
-/// One claim, its mails and their report; says how many.
-async fn turn(master: &Slave, way: &Way, connector: &Connector) -> Result<usize, CallError> {
+/// One claim and its mails, each reported when it is done; says how many were handled.
+async fn turn(
+    master: &Slave,
+    way: &Way,
+    connector: &Connector,
+    stop: &watch::Receiver<bool>,
+) -> Result<usize, CallError> {
     let ask = OutboxClaim { max: MOST };
     let claimed: OutboxClaimed = master.post("outbox/claim", &ask, CALL).await?;
-    let mut results = Vec::new();
     // A claim of nothing but slow mails must not outlive its lease.
-    let until = tokio::time::Instant::now() + PATIENCE * 3;
+    let until = Instant::now() + PATIENCE * 3;
+    let (mut count, mut released) = (0, Vec::new());
     for mail in claimed.mails {
-        let outcome = match tokio::time::Instant::now() < until {
+        let go_on = Instant::now() < until && !*stop.borrow();
+        let outcome = match go_on {
             true => send(&mail, way, connector).await,
             false => Outcome::Released,
         };
-        results.push(OutboxReport {
+        let said = OutboxReport {
             id: mail.id,
             lease_token: mail.lease_token,
             outcome,
-        });
+        };
+        if !go_on {
+            released.push(said);
+        } else if report(master, vec![said]).await {
+            count += 1;
+        } else {
+            // What else was claimed would go out without anybody knowing: its lease ends by itself.
+            return Ok(count);
+        }
     }
-    if results.is_empty() {
-        return Ok(0);
+    if !released.is_empty() {
+        report(master, released).await;
     }
-    let count = results.len();
-    report(master, &OutboxResults { results }).await;
     Ok(count)
 }
 
-/// What was sent must not be sent again only because the report met a closed door.
-async fn report(master: &Slave, results: &OutboxResults) {
+/// What was sent must not be sent again only because the report met a closed door. Says whether it was taken.
+async fn report(master: &Slave, results: Vec<OutboxReport>) -> bool {
+    let results = OutboxResults { results };
     for pause in [1, 2, 5, 10, 30, 60] {
-        match master
-            .post::<OutboxVerdicts>("outbox/results", results, CALL)
-            .await
-        {
-            Ok(_) => return,
+        let told = master.post::<OutboxVerdicts>("outbox/results", &results, CALL);
+        match told.await {
+            Ok(_) => return true,
             Err(error) if error.is_refusal() => {
                 tracing::error!(%error, "the master does not take the report on its mails");
-                return;
+                return false;
             }
             Err(error) => tracing::warn!(%error, "the report on mails waits"),
         }
         sleep(Duration::from_secs(pause)).await;
     }
+    false
 }
 
 async fn send(mail: &OutboxMail, way: &Way, connector: &Connector) -> Outcome {

@@ -13,8 +13,8 @@ use crate::{
     begin::Begins,
     claim::Claimer,
     client::{CallError, Slave},
-    config::Config,
-    join,
+    config::{Config, Home},
+    join::{self, Joined},
     journal::Journal,
     leases::Leases,
     now_ms, outbox,
@@ -37,55 +37,77 @@ const REFRESH: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When the journal cannot be opened, or cannot be written any more.
-pub async fn run(config: Config, stop: impl Future<Output = &'static str>) -> anyhow::Result<()> {
-    let (journal, left) =
-        Journal::open(&config.data, now_ms()).context("the journal cannot be opened")?;
-    if !left.is_empty() {
-        tracing::info!(reports = left.len(), "the last process left reports");
+pub async fn run(
+    mut config: Config,
+    stop: impl Future<Output = &'static str>,
+) -> anyhow::Result<()> {
+    let (tell, told) = watch::channel(false);
+    let stop = async {
+        let why = stop.await;
+        tell.send_replace(true);
+        why
+    };
+    let outbox = config.outbox.take();
+    let mails = match outbox {
+        // The relay is the operator's, wherever it is.
+        Some(settings) => Some((settings, connector(&config, true)?)),
+        None => None,
+    };
+    let slave = config.slave.take();
+    let working = async {
+        let result = match slave {
+            Some(slave) => work(slave, config, stop).await,
+            None => {
+                tracing::info!(why = stop.await, "stopping");
+                Ok(())
+            }
+        };
+        tell.send_replace(true);
+        result
+    };
+    tokio::join!(working, send_own(mails, told)).0
+}
+
+/// The installation's own mails, until it is told to stop and for the time of a drain after that.
+async fn send_own(mails: Option<(outbox::Settings, Connector)>, mut told: watch::Receiver<bool>) {
+    let Some((settings, connector)) = mails else {
+        return;
+    };
+    let running = outbox::run(settings, connector, told.clone());
+    let overdue = async {
+        let _ = told.wait_for(|stop| *stop).await;
+        sleep(DRAIN + FAREWELL).await;
+    };
+    tokio::select! {
+        Err(error) = running => tracing::error!("the installation's mails are not sent: {error:#}"),
+        () = overdue => tracing::warn!("a mail of the installation is out; it may be sent once more"),
+        else => {}
     }
-    let slave = Arc::new(Slave::new(&config.slave_url, &config.token)?);
-    let connector = Connector::new(
+}
+
+fn connector(config: &Config, allow_private: bool) -> anyhow::Result<Connector> {
+    Connector::new(
         config.extra_ca.as_deref(),
-        config.allow_private,
+        allow_private,
         config.hello.clone(),
         config.timeouts,
     )
-    .context("SLUICE_SMTP_CA")?;
-    let reporter = Arc::new(Reporter::new(journal.clone(), left));
-    let shell = Arc::new(Shell {
-        begins: Begins::start(slave.clone()),
-        slave: slave.clone(),
-        journal,
-        reporter: reporter.clone(),
-        profiles: Profiles::default(),
-        connector,
-        slots: Semaphore::new(config.concurrency),
-        phase: watch::channel(Phase::Running).0,
-        rest_until: watch::channel(Instant::now()).0,
-    });
-    let outbox_gate = outbox::Gate::default();
-    if let Some(settings) = config.outbox {
-        let gate = outbox_gate.clone();
-        // The relay is the operator's, wherever it is.
-        let connector = Connector::new(
-            config.extra_ca.as_deref(),
-            true,
-            config.hello.clone(),
-            config.timeouts,
-        )
-        .context("SLUICE_SMTP_CA")?;
-        tokio::spawn(async move {
-            if let Err(error) = outbox::run(settings, connector, gate).await {
-                tracing::error!("the installation's mails are not sent: {error:#}");
-            }
-        });
-    }
+    .context("SLUICE_SMTP_CA")
+}
+
+/// Works for a slave.
+async fn work(
+    home: Home,
+    config: Config,
+    stop: impl Future<Output = &'static str>,
+) -> anyhow::Result<()> {
+    let slave = Arc::new(Slave::new(&home.url, &home.token)?);
+    let shell = shell(&slave, &config)?;
     let me = Register {
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
     };
     tokio::pin!(stop);
-
     let registered = tokio::select! {
         why = &mut stop => {
             tracing::info!(why, "stopping before the slave answered");
@@ -93,32 +115,21 @@ pub async fn run(config: Config, stop: impl Future<Output = &'static str>) -> an
         }
         registered = register(&slave, &me) => registered,
     };
-    tracing::info!(worker = %me.name, slave = %config.slave_url, lease_ms = registered.lease_ms, "registered");
+    tracing::info!(worker = %me.name, slave = %home.url, lease_ms = registered.lease_ms, "registered");
 
     let leases = Arc::new(Leases::default());
     let lease_time =
         Duration::from_millis(registered.lease_ms.clamp(1000, 86_400_000).unsigned_abs());
-    tokio::spawn(reporter.clone().run(slave.clone()));
+    tokio::spawn(shell.reporter.clone().run(slave.clone()));
     tokio::spawn(leases.clone().run(slave.clone(), lease_time));
     tokio::spawn(keep_profiles(shell.clone()));
     if let Some(joined) = config.joined {
-        let (shell, all) = (shell.clone(), config.concurrency);
-        let work = move || {
-            let busy = all.saturating_sub(shell.slots.available_permits());
-            serde_json::json!({"profiles": shell.profiles.count(), "in_flight": busy})
-        };
-        tokio::spawn(join::report(joined, work));
+        tell_master(joined, &shell, config.concurrency);
     }
 
     let (alive, mut ended) = mpsc::channel(1);
-    let claimer = Claimer::new(
-        shell.clone(),
-        leases,
-        me,
-        config.concurrency,
-        alive,
-        registered,
-    );
+    let concurrency = config.concurrency;
+    let claimer = Claimer::new(shell.clone(), leases, me, concurrency, alive, registered);
     let claiming = claimer.run();
     tokio::pin!(claiming);
     let result = tokio::select! {
@@ -130,10 +141,36 @@ pub async fn run(config: Config, stop: impl Future<Output = &'static str>) -> an
         result = &mut claiming => result,
     };
     drain(&shell, &mut ended).await;
-    if timeout(DRAIN, outbox_gate.lock()).await.is_err() {
-        tracing::warn!("a mail of the installation is out; it may be sent once more");
-    }
     result
+}
+
+/// What all work shares, with the journal that the last process left.
+fn shell(slave: &Arc<Slave>, config: &Config) -> anyhow::Result<Arc<Shell>> {
+    let (journal, left) =
+        Journal::open(&config.data, now_ms()).context("the journal cannot be opened")?;
+    if !left.is_empty() {
+        tracing::info!(reports = left.len(), "the last process left reports");
+    }
+    Ok(Arc::new(Shell {
+        begins: Begins::start(slave.clone()),
+        slave: slave.clone(),
+        reporter: Arc::new(Reporter::new(journal.clone(), left)),
+        journal,
+        profiles: Profiles::default(),
+        connector: connector(config, config.allow_private)?,
+        slots: Semaphore::new(config.concurrency),
+        phase: watch::channel(Phase::Running).0,
+        rest_until: watch::channel(Instant::now()).0,
+    }))
+}
+
+fn tell_master(joined: Joined, shell: &Arc<Shell>, all: usize) {
+    let shell = shell.clone();
+    let work = move || {
+        let busy = all.saturating_sub(shell.slots.available_permits());
+        serde_json::json!({"profiles": shell.profiles.count(), "in_flight": busy})
+    };
+    tokio::spawn(join::report(joined, work));
 }
 
 /// Lets mails in flight finish, gives the rest back, and reports. `ended` closes with the last of them.
