@@ -633,3 +633,71 @@ async fn tls_is_used_when_it_is_asked_for_and_checks_the_certificate() {
     assert!(build("nothing").await.is_err());
     assert!(postgres_tls::verified(Some(b""), b"").is_err());
 }
+
+/// A way to the shared server that carries nothing any more once `silent` is set; gives its port.
+async fn way(silent: Arc<std::sync::atomic::AtomicBool>) -> u16 {
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+    async fn carry(
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+        silent: Arc<std::sync::atomic::AtomicBool>,
+    ) {
+        let mut bytes = [0; 4096];
+        while let Ok(n @ 1..) = from.read(&mut bytes).await {
+            if silent.load(std::sync::atomic::Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            to.write_all(&bytes[..n]).await.unwrap();
+        }
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = ("127.0.0.1", shared().port());
+            let far = tokio::net::TcpStream::connect(far).await.unwrap();
+            let ((a, b), (c, d)) = (near.into_split(), far.into_split());
+            tokio::spawn(carry(a, d, silent.clone()));
+            tokio::spawn(carry(c, b, silent.clone()));
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_costs_one_wait_and_holds_no_connection() {
+    let (pools, silent) = (pools(8), Arc::default());
+    let port = way(Arc::clone(&silent)).await;
+    let address = shared()
+        .url()
+        .replace(&format!(":{}/", shared().port()), &format!(":{port}/"));
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(open_at(&pools, &address, ANYWHERE).await.unwrap());
+    }
+    let mut busy = held.pop().unwrap();
+    drop(held);
+    // Until idle connections are looked at before they are lent.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    silent.store(true, std::sync::atomic::Ordering::Relaxed);
+    let asking = rows(&mut busy, "select 1");
+    let cut = tokio::time::timeout(Duration::from_millis(100), asking).await;
+    assert!(cut.is_err());
+    drop(busy);
+    let started = Instant::now();
+    assert!(open_at(&pools, &address, ANYWHERE).await.is_err());
+    assert!(started.elapsed() < Duration::from_secs(7), "one wait");
+    settle().await;
+    assert_eq!(pools.open_connections(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_whose_call_was_cancelled_says_that_it_is_gone() {
+    let mut connection = open(&pools(2)).await;
+    let taken = connection.begin().unwrap().ok();
+    assert!(connection.begin().is_none(), "others wait meanwhile");
+    drop(taken);
+    let gone = connection.begin().unwrap().err().unwrap();
+    assert!(format!("{gone:?}").contains("cancelled"), "{gone:?}");
+    assert!(rows(&mut connection, "select 1").await.is_err());
+}
