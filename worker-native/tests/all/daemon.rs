@@ -1,6 +1,6 @@
 //! Starting, stopping, and what an operator sees.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use tempfile::tempdir;
 use worker_api::Outcome;
@@ -9,19 +9,8 @@ use crate::{
     slave::{Slave, Status},
     smtp::{Hang, Hold, Server},
     until,
-    worker::{Worker, command},
+    worker::{Worker, command, terminate},
 };
-
-fn terminate(worker: &Worker) {
-    let pid = worker.child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-}
 
 #[tokio::test]
 async fn sigterm_finishes_what_is_in_flight_and_gives_the_rest_back() {

@@ -8,6 +8,7 @@
 
 mod crashes;
 mod daemon;
+mod outbox;
 mod sending;
 mod slave;
 mod smtp;

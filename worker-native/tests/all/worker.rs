@@ -66,3 +66,15 @@ impl Drop for Worker {
         let _ = self.child.wait();
     }
 }
+
+/// SIGTERM.
+pub fn terminate(worker: &Worker) {
+    let pid = worker.child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
