@@ -79,9 +79,14 @@ async fn send_own(mails: Option<(outbox::Settings, Connector)>, mut told: watch:
         sleep(DRAIN + FAREWELL).await;
     };
     tokio::select! {
-        Err(error) = running => tracing::error!("the installation's mails are not sent: {error:#}"),
-        () = overdue => tracing::warn!("a mail of the installation is out; it may be sent once more"),
-        else => {}
+        ended = running => {
+            if let Err(error) = ended {
+                tracing::error!("the installation's mails are not sent: {error:#}");
+            }
+        }
+        () = overdue => {
+            tracing::warn!("a mail of the installation is out; it may be sent once more");
+        }
     }
 }
 
