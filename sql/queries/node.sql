@@ -47,7 +47,7 @@ update node set status = 'revoked', join_hash = null, credential_hash = null, pr
 where id = ?1 and id <> 'local' and status <> 'revoked';
 
 -- name: report
-update node set version = ?2, slots = ?3, used = ?4, report = ?5, base_url = ?6, node_url = ?7, seen_at = ?8, rest_until = 0
+update node set version = ?2, slots = ?3, used = ?4, report = ?5, base_url = ?6, node_url = ?7, seen_at = ?8
 where id = ?1;
 
 -- name: seen
@@ -59,12 +59,15 @@ update node set slots = ?2, used = ?3, seen_at = case when seen_at < ?4 then ?4 
 update node set used = slots where id = ?1;
 
 -- name: rest
--- It cannot be reached just now: others first.
+-- It cannot be asked, or refuses, just now: others first.
 update node set rest_until = ?2 where id = ?1;
 
 -- name: capacity
--- How many slots there are in all, and of how many nodes that may take sub-accounts.
-select coalesce(sum(slots), 0), count(*) from node
+-- How many slots there are in all, of how many nodes that may take sub-accounts, and how many more are passed over.
+select coalesce(sum(case when rest_until <= ?3 then slots else 0 end), 0),
+  coalesce(sum(case when rest_until <= ?3 then 1 else 0 end), 0),
+  coalesce(sum(case when rest_until > ?3 then 1 else 0 end), 0)
+from node
 where kind = 'slave' and status = 'active' and seen_at > ?1 and (id <> 'local' or ?2 = 1);
 
 -- name: silent

@@ -111,6 +111,15 @@ where state <> 'releasing'
   and subaccount_id in (select id from subaccount where deleted_at is not null and purge_at <= ?1)
   and not exists (select 1 from relocation m where m.subaccount_id = placement.subaccount_id and m.finished_at is null);
 
+-- name: of-lost-node
+-- Those that live on a node that is gone for good: their people are told.
+update placement set next_at = ?2 where node_id = ?1 and state = 'placed';
+
+-- name: lost
+-- Nothing can be done about it: nobody is asked.
+update placement set lease_token = null, lease_until = 0, unsure = 0, next_at = null
+where subaccount_id = ?1 and node_id = ?2 and lease_token = ?3;
+
 -- name: drop-reserved
 -- The operator says that a node is gone: nothing is there that could be doubled.
 delete from placement where node_id = ?1 and state = 'reserved';

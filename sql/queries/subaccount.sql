@@ -64,10 +64,13 @@ where deleted_at is not null and purge_at <= ?1
   and not exists (select 1 from placement p where p.subaccount_id = subaccount.id) order by id limit 100;
 
 -- name: delete-moves
-delete from relocation where subaccount_id = ?1;
+delete from relocation where subaccount_id = ?1
+  and exists (select 1 from subaccount s where s.id = ?1 and s.deleted_at is not null and s.purge_at <= ?2);
 
 -- name: destroy
-delete from subaccount where id = ?1;
+-- Unless it was brought back meanwhile.
+delete from subaccount where id = ?1 and deleted_at is not null and purge_at <= ?2
+  and not exists (select 1 from placement p where p.subaccount_id = subaccount.id);
 
 -- name: any-purge
 select 1 from subaccount where deleted_at is not null and purge_at <= ?1 limit 1;

@@ -20,6 +20,10 @@ on conflict (tenant_id) do update set
 -- name: rename
 update tenant set name = ?2, account_id = ?3 where id = ?1;
 
+-- name: rest
+-- A tenant that may not work is no work for the stages: none looks at it every second.
+update tenant_work set due_at = 9000000000000000 where tenant_id = ?1;
+
 -- name: wake
 -- A tenant that rested works again: every stage looks.
 update tenant_work set due_at = ?2, marked_at = case when marked_at < ?2 then ?2 else marked_at + 1 end where tenant_id = ?1;

@@ -7,6 +7,7 @@
 
 use domain::retry::backoff;
 use serde::{Deserialize, Serialize};
+use store::node::Capacity;
 use store::placement::{Eligible, Job, State};
 use store::{Db, Open, Place, Result, migrate, node, placement, subaccount, transaction};
 
@@ -38,6 +39,13 @@ pub struct Placement {
     /// What it is to do.
     #[serde(default)]
     pub state: Wish,
+    /// Whether the node is to take it, rather than to have it: one that lost it must not begin anew.
+    #[serde(default = "yes")]
+    pub fresh: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The body of a good answer.
@@ -160,6 +168,8 @@ const BATCH: i64 = 16;
 const BUDGET: i64 = 15_000;
 /// How long a node that cannot be reached is passed over, in milliseconds.
 const REST: i64 = 15_000;
+/// How often a node is asked for a place before another one is.
+const PATIENCE: u32 = 5;
 /// How old the news of the slave beside the master may be before it is asked, in milliseconds.
 const STALE: i64 = 30_000;
 
@@ -262,32 +272,40 @@ fn explain(tick: &Tick<'_>, db: &dyn Db) -> Result<()> {
     if placement::waiting(db, eligible.now)? == 0 {
         return Ok(());
     }
-    let (slots, nodes, silent) = node::capacity(db, eligible.alive_since, eligible.local)?;
-    let reason = no_room(slots, nodes, silent);
+    let now = eligible.now;
+    let there = node::capacity(db, eligible.alive_since, eligible.local, now)?;
+    let reason = no_room(there);
     placement::explain_waiting(db, &reason, eligible.now)
 }
 
-fn no_room(slots: i64, nodes: i64, silent: i64) -> String {
+fn no_room(there: Capacity) -> String {
     let count = |n: i64, one: &str, more: &str| match n {
         1 => format!("1 {one}"),
         n => format!("{n} {more}"),
     };
-    let silent = match silent {
+    let silent = match there.silent {
         0 => String::new(),
         n => format!(
             " {} not reported for a minute and gets none.",
             count(n, "node has", "nodes have")
         ),
     };
-    let taken = match nodes {
-        0 => "There is no node that takes sub-accounts.".to_owned(),
-        _ => format!(
-            "All {} of {} are taken.",
-            count(slots, "slot", "slots"),
-            count(nodes, "node", "nodes")
+    let resting = match there.resting {
+        0 => String::new(),
+        n => format!(
+            " {} not take any just now and is asked again soon.",
+            count(n, "node does", "nodes do")
         ),
     };
-    format!("{taken}{silent} It goes on by itself when one is free.")
+    let taken = match there.nodes {
+        0 => "There is no node that takes sub-accounts.".to_owned(),
+        n => format!(
+            "All {} of {} are taken.",
+            count(there.slots, "slot", "slots"),
+            count(n, "node", "nodes")
+        ),
+    };
+    format!("{taken}{resting}{silent} It goes on by itself when one is free.")
 }
 
 /// Does one round of what is due; returns how many calls were made.
@@ -323,6 +341,7 @@ fn call(job: &Job) -> Call {
             name: job.name.clone(),
             revision: job.revision,
             state,
+            fresh: job.state == State::Reserved,
         }),
     };
     Call {
@@ -336,9 +355,11 @@ fn call(job: &Job) -> Call {
 /// The operator said that the node is gone for good: it is not asked.
 fn of_revoked(db: &dyn Db, job: &Job, token: &str, now: i64) -> Result<()> {
     if job.state == State::Placed {
-        placement::not_sent(db, job, token, now + 60_000)?;
         let reason = "The node that it lived on was revoked. Restore it from an archive.";
-        return subaccount::explain(db, &job.subaccount_id, reason, now);
+        return transaction(db, || match placement::lost(db, job, token)? {
+            true => subaccount::explain(db, &job.subaccount_id, reason, now),
+            false => Ok(()),
+        });
     }
     transaction(db, || go(db, job, token, "Its node was revoked.", now))
 }
@@ -382,8 +403,10 @@ fn settle(db: &dyn Db, job: &Job, token: &str, answer: Answer, now: i64) -> Resu
             go(db, job, token, "It is given another place.", now)
         }
         (State::Reserved, Answer::Refused { reason, full }) => {
-            if full {
-                node::full(db, &job.node_id)?;
+            match full {
+                true => node::full(db, &job.node_id)?,
+                // It may refuse everybody, and be the roomiest for that.
+                false => node::rest(db, &job.node_id, now + REST)?,
             }
             match first {
                 true => go(db, job, token, &reason, now),
@@ -394,23 +417,30 @@ fn settle(db: &dyn Db, job: &Job, token: &str, answer: Answer, now: i64) -> Resu
             node::rest(db, &job.node_id, now + REST)?;
             go(db, job, token, &reason, now)
         }
-        (state, Answer::NotSent(reason)) => {
-            placement::not_sent(db, job, token, next_at)?;
-            tell(db, job, state, &reason, now)
+        (State::Reserved, Answer::Unknown(_)) if job.attempts >= PATIENCE => {
+            node::rest(db, &job.node_id, now + REST)?;
+            placement::release(db, job, token, now)
         }
-        (state, Answer::Unknown(reason) | Answer::Refused { reason, .. }) => {
-            placement::later(db, job, token, next_at)?;
-            tell(db, job, state, &reason, now)
+        (_, Answer::NotSent(reason)) => {
+            let kept = placement::not_sent(db, job, token, next_at)?;
+            tell(db, job, kept, &reason, now)
         }
-        (_, Answer::Told(_)) => placement::later(db, job, token, next_at),
+        (_, Answer::Unknown(reason) | Answer::Refused { reason, .. }) => {
+            let kept = placement::later(db, job, token, next_at)?;
+            tell(db, job, kept, &reason, now)
+        }
+        (_, Answer::Told(_)) => placement::later(db, job, token, next_at).map(|_| ()),
     }
 }
 
-/// What does not work is said where people look for it, unless they see nothing of it.
-fn tell(db: &dyn Db, job: &Job, state: State, reason: &str, now: i64) -> Result<()> {
-    match state {
-        State::Reserved => subaccount::explain(db, &job.subaccount_id, reason, now),
-        State::Placed | State::Releasing => Ok(()),
+/// What does not work is said where people look for it: that it is not there yet, or that what they changed has not
+/// arrived. Not by those whose lease has ended: they know nothing of it any more.
+fn tell(db: &dyn Db, job: &Job, kept: bool, reason: &str, now: i64) -> Result<()> {
+    match job.state {
+        State::Reserved | State::Placed if kept => {
+            subaccount::explain(db, &job.subaccount_id, reason, now)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -421,7 +451,7 @@ fn purge(db: &dyn Db, now: i64) -> Result<()> {
     }
     placement::purge(db, now)?;
     for (id, _) in subaccount::purged(db, now)? {
-        transaction(db, || subaccount::destroy(db, &id))?;
+        transaction(db, || subaccount::destroy(db, &id, now))?;
     }
     Ok(())
 }
@@ -430,16 +460,28 @@ fn purge(db: &dyn Db, now: i64) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn there(slots: i64, nodes: i64, silent: i64) -> Capacity {
+        Capacity {
+            slots,
+            nodes,
+            silent,
+            resting: 0,
+        }
+    }
+
     #[test]
     fn the_reason_says_what_there_is() {
         assert_eq!(
-            no_room(100, 2, 0),
+            no_room(there(100, 2, 0)),
             "All 100 slots of 2 nodes are taken. It goes on by itself when one is free."
         );
         assert_eq!(
-            no_room(1, 1, 1),
+            no_room(there(1, 1, 1)),
             "All 1 slot of 1 node are taken. 1 node has not reported for a minute and gets none. It goes on by itself when one is free."
         );
-        assert!(no_room(0, 0, 2).starts_with("There is no node that takes sub-accounts. 2 nodes"));
+        assert!(
+            no_room(there(0, 0, 2))
+                .starts_with("There is no node that takes sub-accounts. 2 nodes")
+        );
     }
 }

@@ -392,6 +392,7 @@ fn switch(tick: &Tick<'_>, db: &dyn Db, job: &mut Job, token: &str) -> Result<Ne
         name: job.name.clone(),
         revision: job.revision,
         state,
+        fresh: false,
     };
     match ask(tick, job, &job.target, Order::Put(wish)) {
         Answer::Done(placed) => {

@@ -211,17 +211,35 @@ pub fn full(db: &dyn Db, id: &str) -> Result<()> {
     db.execute(sql::FULL, params![id]).map(|_| ())
 }
 
-/// A node cannot be reached just now: others first.
+/// A node cannot be asked, or refuses, just now: others first.
 pub fn rest(db: &dyn Db, id: &str, until: i64) -> Result<()> {
     db.execute(sql::REST, params![id, until]).map(|_| ())
 }
 
-/// (slots, nodes) of those that take sub-accounts, and how many should and are silent.
-pub fn capacity(db: &dyn Db, alive_since: i64, local: bool) -> Result<(i64, i64, i64)> {
-    let there = one(db, sql::CAPACITY, params![alive_since, local])?;
-    let (slots, nodes) = there.map_or((0, 0), |r| (r.int(0), r.int(1)));
+/// What there is for sub-accounts, and what there should be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// Slots of the nodes that take sub-accounts.
+    pub slots: i64,
+    /// How many nodes those are.
+    pub nodes: i64,
+    /// Nodes that could not be asked, or refused, just now.
+    pub resting: i64,
+    /// Nodes that have not reported for long.
+    pub silent: i64,
+}
+
+/// What there is for sub-accounts.
+pub fn capacity(db: &dyn Db, alive_since: i64, local: bool, now: i64) -> Result<Capacity> {
+    let there = one(db, sql::CAPACITY, params![alive_since, local, now])?;
     let silent = one(db, sql::SILENT, params![alive_since, local])?;
-    Ok((slots, nodes, silent.map_or(0, |r| r.int(0))))
+    let count = |row: &Option<Row>, n| row.as_ref().map_or(0, |r| r.int(n));
+    Ok(Capacity {
+        slots: count(&there, 0),
+        nodes: count(&there, 1),
+        resting: count(&there, 2),
+        silent: count(&silent, 0),
+    })
 }
 
 /// People reach a slave at another address now: so they do its sub-accounts.

@@ -144,17 +144,23 @@ pub fn applied(db: &dyn Db, job: &Job, token: &str, now: i64) -> Result<bool> {
 }
 
 /// The same again at `next_at`, since nobody knows whether the call arrived.
-pub fn later(db: &dyn Db, job: &Job, token: &str, next_at: i64) -> Result<()> {
+/// False when somebody else has taken it over.
+pub fn later(db: &dyn Db, job: &Job, token: &str, next_at: i64) -> Result<bool> {
     let (id, node) = (&job.subaccount_id, &job.node_id);
-    db.execute(sql::LATER, params![id, node, token, next_at])
-        .map(|_| ())
+    Ok(db.execute(sql::LATER, params![id, node, token, next_at])? > 0)
 }
 
 /// The same again at `next_at`; the call has certainly not arrived.
-pub fn not_sent(db: &dyn Db, job: &Job, token: &str, next_at: i64) -> Result<()> {
+/// False when somebody else has taken it over.
+pub fn not_sent(db: &dyn Db, job: &Job, token: &str, next_at: i64) -> Result<bool> {
     let (id, node) = (&job.subaccount_id, &job.node_id);
-    db.execute(sql::NOT_SENT, params![id, node, token, next_at])
-        .map(|_| ())
+    Ok(db.execute(sql::NOT_SENT, params![id, node, token, next_at])? > 0)
+}
+
+/// Its node is gone for good: nobody is asked any more. False when somebody else has taken it over.
+pub fn lost(db: &dyn Db, job: &Job, token: &str) -> Result<bool> {
+    let (id, node) = (&job.subaccount_id, &job.node_id);
+    Ok(db.execute(sql::LOST, params![id, node, token])? > 0)
 }
 
 /// The slot is free again: the node was never used, or has let go.
@@ -180,9 +186,11 @@ pub fn purge(db: &dyn Db, now: i64) -> Result<()> {
     db.execute(sql::PURGE, params![now]).map(|_| ())
 }
 
-/// A node is gone for good: what was only asked of it is free to go elsewhere.
-pub fn drop_reserved(db: &dyn Db, node: &str) -> Result<()> {
-    db.execute(sql::DROP_RESERVED, params![node]).map(|_| ())
+/// A node is gone for good: what was only asked of it is free to go elsewhere, what lives there is looked at.
+pub fn node_lost(db: &dyn Db, node: &str, now: i64) -> Result<()> {
+    db.execute(sql::DROP_RESERVED, params![node])?;
+    db.execute(sql::OF_LOST_NODE, params![node, now])
+        .map(|_| ())
 }
 
 /// Where a sub-account is: (node, its name), its home first.

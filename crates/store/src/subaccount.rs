@@ -154,8 +154,8 @@ pub fn purged(db: &dyn Db, now: i64) -> Result<Vec<(String, String)>> {
         .collect())
 }
 
-/// Forgets it, and who might work in it.
-pub fn destroy(db: &dyn Db, id: &str) -> Result<()> {
-    db.execute(sql::DELETE_MOVES, params![id])?;
-    db.execute(sql::DESTROY, params![id]).map(|_| ())
+/// Forgets it, and who might work in it, when its time to be brought back has passed.
+pub fn destroy(db: &dyn Db, id: &str, now: i64) -> Result<()> {
+    db.execute(sql::DELETE_MOVES, params![id, now])?;
+    db.execute(sql::DESTROY, params![id, now]).map(|_| ())
 }

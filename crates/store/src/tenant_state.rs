@@ -120,6 +120,9 @@ pub fn put(db: &dyn Db, id: &str, revision: i64, state: State, now: i64) -> Resu
     if kept && state == State::Active && before.state != State::Active {
         db.execute(sql::WAKE, params![id, now])?;
     }
+    if kept && state != State::Active {
+        db.execute(sql::REST, params![id])?;
+    }
     Ok(kept)
 }
 

@@ -7,6 +7,8 @@ alter table subaccount add column suspended_at integer;
 alter table subaccount add column deleted_at integer;
 alter table subaccount add column purge_at integer;
 
+create index subaccount_purge on subaccount (purge_at) where deleted_at is not null;
+
 -- Whose people see the nodes of the installation, beside those of its first account.
 alter table account add column operator integer not null default 0;
 

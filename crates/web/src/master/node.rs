@@ -256,12 +256,14 @@ pub fn heartbeat(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
         base_url: base_url.as_deref(),
         node_url: node_url.as_deref(),
     };
-    node::report(db, &from.id, &kept, cx.now)?;
-    if let Some(url) = base_url.filter(|_| from.id != LOCAL && from.kind == "slave")
-        && before.base_url.as_ref() != Some(&url)
-    {
-        node::rebase(db, &from.id, &url)?;
-    }
+    let moved = base_url
+        .as_ref()
+        .filter(|_| from.id != LOCAL && from.kind == "slave")
+        .filter(|url| before.base_url.as_ref() != Some(url));
+    transaction(db, || {
+        node::report(db, &from.id, &kept, cx.now)?;
+        moved.map_or(Ok(()), |url| node::rebase(db, &from.id, url))
+    })?;
     Ok(Response::json(
         200,
         &json!({"node_id": from.id, "name": before.name, "draining": from.draining}),

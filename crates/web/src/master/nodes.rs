@@ -321,7 +321,7 @@ pub fn revoke(cx: &Context<'_>, db: &dyn Db, by: &Actor, id: &str) -> Answer {
                 .detail("It was revoked before, or it is the one beside the master."));
         }
         note(db, cx.now, by, "node.revoked", id, &node.name)?;
-        Ok(placement::drop_reserved(db, id)?)
+        Ok(placement::node_lost(db, id, cx.now)?)
     })?;
     Ok(Response::no_content())
 }

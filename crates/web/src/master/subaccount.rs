@@ -81,12 +81,12 @@ pub fn create(
     caller.require(Action::Manage)?;
     let who = &caller.who;
     let name = input::name("name", &input.name)?;
-    if subaccount::count(db, &who.account_id)? >= MAX {
-        return Err(Problem::new(409, "Too many sub-accounts")
-            .detail(format!("An account has at most {MAX} sub-accounts.")));
-    }
     let id = new_id(cx.now);
     transaction(db, || {
+        if subaccount::count(db, &who.account_id)? >= MAX {
+            return Err(Problem::new(409, "Too many sub-accounts")
+                .detail(format!("An account has at most {MAX} sub-accounts.")));
+        }
         subaccount::insert(db, &id, &who.account_id, &name, cx.now)?;
         let change = Noted {
             action: "subaccount.requested",
@@ -94,7 +94,7 @@ pub fn create(
             subject: &name,
             ..Noted::default()
         };
-        audit::record(db, cx.now, &caller.actor, &change)
+        Ok(audit::record(db, cx.now, &caller.actor, &change)?)
     })?;
     Ok(View {
         id,

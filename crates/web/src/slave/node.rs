@@ -104,6 +104,9 @@ fn place(cx: &Context<'_>, id: &str, placement: &Placement) -> Answer {
         if known.state == State::Gone && placement.revision <= known.revision {
             return Err(late());
         }
+        if !placement.fresh && tenant::get(&*control, id)?.is_none() {
+            return Err(lost());
+        }
         let found = tenant::allocate(
             cx.stores,
             &*control,
@@ -133,6 +136,12 @@ fn place(cx: &Context<'_>, id: &str, placement: &Placement) -> Answer {
 pub(super) fn full(cx: &Context<'_>) -> Problem {
     let detail = format!("All {} slots of this node are taken.", cx.config.slots);
     Problem::new(409, "No free slot").detail(detail)
+}
+
+fn lost() -> Problem {
+    Problem::new(410, "This node does not have it").detail(
+        "The sub-account should live here and does not: the node has lost its data. Restore it from an archive.",
+    )
 }
 
 pub(super) fn late() -> Problem {
