@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::http::{Answer, Request, Response};
 use crate::master::{Caller, audit as api};
 use crate::pages::audit::{AuditLog, EntryRow};
-use crate::pages::format::words;
+use crate::pages::format::{iso, words};
 use crate::pages::{Page, Pair};
 
 /// `person.role_changed` as `person: role changed`.
@@ -16,17 +16,22 @@ fn action(stored: &str) -> String {
     words(&stored.replacen('.', ": ", 1))
 }
 
-fn text(value: Option<&Value>) -> String {
+/// The value of a field, as people read it.
+fn text(name: &str, value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "–".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(items)) => {
-            let items: Vec<_> = items.iter().map(|item| text(Some(item))).collect();
+            let items: Vec<_> = items.iter().map(|item| text(name, Some(item))).collect();
             items.join(", ")
         }
         Some(Value::Object(fields)) => {
-            let fields: Vec<_> = fields.values().map(|value| text(Some(value))).collect();
+            let fields: Vec<_> = fields.iter().map(|(n, v)| text(n, Some(v))).collect();
             fields.join(" ")
+        }
+        // Names of times end like this; they count milliseconds.
+        Some(Value::Number(ms)) if name.ends_with("_at") => {
+            ms.as_i64().map(iso).unwrap_or_default()
         }
         Some(other) => other.to_string(),
     }
@@ -48,6 +53,7 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Pair> {
         if was == is {
             return None;
         }
+        let text = |value| text(name, value);
         let value = match (old.is_empty(), new.is_empty()) {
             (true, _) => text(is),
             (_, true) => text(was),
@@ -101,6 +107,8 @@ mod tests {
             Some(json!({"scopes": ["read", "write"], "expires_at": null})),
         );
         assert_eq!(made, ["scopes: read, write"]);
+        let ends = told(None, Some(json!({"expires_at": 1_795_876_290_475_i64})));
+        assert_eq!(ends, ["expires at: 2026-11-28T14:31:30Z"]);
         assert_eq!(action("person.role_changed"), "person: role changed");
     }
 }
