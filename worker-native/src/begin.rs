@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, sleep},
 };
-use worker_api::Lease;
+use worker_api::{Lease, Verdict};
 
 use crate::client::{CallError, Slave};
 
@@ -72,48 +72,56 @@ async fn run(slave: Arc<Slave>, mut asks: mpsc::Receiver<Ask>) {
         if asks.recv_many(&mut batch, 500).await == 0 {
             return;
         }
-        let slave = slave.clone();
-        tokio::spawn(async move {
-            ask(&slave, batch).await;
-            drop(call);
-        });
+        tokio::spawn(ask(slave.clone(), batch, calls.clone(), call));
     }
 }
 
-/// Repeats the call until there is a word or nobody waits any more: a begin under the same lease may be repeated.
-async fn ask(slave: &Slave, mut batch: Vec<Ask>) {
+/// Repeats the call until there is a word for each or nobody waits any more: a begin under the same lease may be
+/// repeated. While it pauses, others may call.
+async fn ask(
+    slave: Arc<Slave>,
+    mut batch: Vec<Ask>,
+    calls: Arc<Semaphore>,
+    mut call: OwnedSemaphorePermit,
+) {
     loop {
         let leases: Vec<Lease> = batch.iter().map(|a| a.lease.clone()).collect();
-        match slave.begin(&leases, CALL).await {
-            Ok(verdicts) => {
-                for (ask, verdict) in batch.into_iter().zip(verdicts) {
-                    let answer = match verdict {
-                        Some(v) if v.accepted => Answer::Go,
-                        Some(v) => {
-                            Answer::Refused(v.reason.unwrap_or_else(|| "stale_lease".into()))
-                        }
-                        None => Answer::Unknown("the slave gave no verdict".into()),
-                    };
-                    let _ = ask.answer.send(answer);
-                }
-                return;
-            }
+        let (verdicts, why, hopeless) = match slave.begin(&leases, CALL).await {
+            Ok(verdicts) => (verdicts, "the slave gave no verdict".to_owned(), false),
             Err(error) => {
-                let now = Instant::now();
-                let hopeless = error.is_refusal() || matches!(error, CallError::Unauthorized(_));
                 tracing::debug!(%error, "a begin was not recorded");
-                let (waiting, over): (Vec<Ask>, Vec<Ask>) = batch
-                    .into_iter()
-                    .partition(|a| !hopeless && a.until > now && !a.answer.is_closed());
-                for ask in over {
-                    let _ = ask.answer.send(Answer::Unknown(error.to_string()));
-                }
-                if waiting.is_empty() {
-                    return;
-                }
-                batch = waiting;
-                sleep(Duration::from_millis(200)).await;
+                let hopeless = error.is_refusal() || matches!(error, CallError::Unauthorized(_));
+                (vec![None; batch.len()], error.to_string(), hopeless)
             }
+        };
+        drop(call);
+        batch = settle(batch, verdicts, &why, hopeless);
+        if batch.is_empty() {
+            return;
         }
+        sleep(Duration::from_millis(200)).await;
+        call = match calls.clone().acquire_owned().await {
+            Ok(call) => call,
+            Err(_) => return,
+        };
     }
+}
+
+/// Tells those that there is a word for, or no hope of one; the others are left.
+fn settle(batch: Vec<Ask>, verdicts: Vec<Option<Verdict>>, why: &str, hopeless: bool) -> Vec<Ask> {
+    let now = Instant::now();
+    let mut waiting = Vec::new();
+    for (ask, verdict) in batch.into_iter().zip(verdicts) {
+        let answer = match verdict {
+            Some(v) if v.accepted => Answer::Go,
+            Some(v) => Answer::Refused(v.reason.unwrap_or_else(|| "stale_lease".into())),
+            None if !hopeless && ask.until > now && !ask.answer.is_closed() => {
+                waiting.push(ask);
+                continue;
+            }
+            None => Answer::Unknown(why.to_owned()),
+        };
+        let _ = ask.answer.send(answer);
+    }
+    waiting
 }

@@ -14,7 +14,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::time::timeout;
 use worker_api::{
-    Claim, Lease, Leases, Profile, Register, Registered, Report, Results, Task, Verdict, Verdicts,
+    Claim, Lease, Leases, Profile, Register, Registered, Report, Results, Task, UNAVAILABLE,
+    Verdict, Verdicts,
 };
 
 use crate::outcome::tidy;
@@ -67,6 +68,17 @@ pub struct Claimed {
     pub tasks: Vec<Task>,
     /// Leases of work that this version does not know, with the reason.
     pub unknown: Vec<(Lease, String)>,
+}
+
+/// The profiles of this worker.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Those that this version knows.
+    pub profiles: Vec<Profile>,
+    /// Some sub-accounts are missing that could not be looked into.
+    pub partial: bool,
+    /// Names this state of things; none for a partial one.
+    pub tag: Option<String>,
 }
 
 /// A slave at an address.
@@ -126,14 +138,11 @@ impl Slave {
         self.post("register", worker, CALL).await
     }
 
-    /// The profiles and their tag, or none when `tag` is still theirs.
+    /// The profiles, or none when `tag` is still theirs.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn profiles(
-        &self,
-        tag: Option<&str>,
-    ) -> Result<Option<(Vec<Profile>, Option<String>)>, CallError> {
+    pub async fn profiles(&self, tag: Option<&str>) -> Result<Option<Listing>, CallError> {
         let mut request = self.request(Method::GET, "profiles");
         if let Some(tag) = tag {
             request = request.header(header::IF_NONE_MATCH, tag);
@@ -146,8 +155,9 @@ impl Slave {
             .get(header::ETAG)
             .and_then(|t| t.to_str().ok())
             .map(str::to_owned);
+        let answer = success(status, body)?;
         let mut profiles = Vec::new();
-        for value in items(&success(status, body)?, "profiles")? {
+        for value in items(&answer, "profiles")? {
             // A type of a later version is not for this worker; the others are.
             match serde_json::from_value(value) {
                 Ok(profile) => profiles.push(profile),
@@ -156,7 +166,12 @@ impl Slave {
                 }
             }
         }
-        Ok(Some((profiles, tag)))
+        let partial = answer["partial"] == true;
+        Ok(Some(Listing {
+            profiles,
+            partial,
+            tag,
+        }))
     }
 
     /// Asks for work.
@@ -357,7 +372,7 @@ fn items(answer: &Value, name: &str) -> Result<Vec<Value>, CallError> {
     }
 }
 
-/// Each lease's verdict: by place, and only if it names the same request.
+/// Each lease's verdict: by place, and only if it names the same request and is one.
 fn in_order<'a>(
     leases: impl Iterator<Item = &'a Lease>,
     verdicts: Verdicts,
@@ -368,6 +383,7 @@ fn in_order<'a>(
             verdicts
                 .next()
                 .filter(|v| v.id == lease.id && v.subaccount == lease.subaccount)
+                .filter(|v| v.accepted || v.reason.as_deref() != Some(UNAVAILABLE))
         })
         .collect()
 }

@@ -89,7 +89,7 @@ async fn slave(home: &Home, name: &str) -> Result<String, String> {
     }
     match slave.profiles(None).await {
         Ok(profiles) => {
-            let count = profiles.map_or(0, |(profiles, _)| profiles.len());
+            let count = profiles.map_or(0, |listing| listing.profiles.len());
             Ok(format!(
                 "{} answers, the token is good, {count} profiles are assigned",
                 home.url

@@ -1,16 +1,16 @@
 //! The profiles that the slave assigned to this worker, each with its connections.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{sync::Semaphore, time::Instant};
-use worker_api::{Outcome, Profile, ProfileKind, SmtpSettings};
+use worker_api::{Outcome, ProfileKind, SmtpSettings};
 
 use crate::{
-    client::{CallError, Slave},
+    client::{CallError, Listing, Slave},
     outcome::{self, Fault},
     smtp::{Connection, connect::Connector},
 };
@@ -123,18 +123,21 @@ impl Profiles {
         self.get(&key)
     }
 
-    /// Fetches the profiles if they changed. A sender whose settings stayed keeps its connections.
+    /// Fetches the profiles if they changed; whether all are known now. A sender whose settings stayed keeps its
+    /// connections.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn refresh(&self, slave: &Slave) -> Result<(), CallError> {
+    pub async fn refresh(&self, slave: &Slave) -> Result<bool, CallError> {
         let mut tag = self.tag.lock().await;
-        if let Some((profiles, fresh)) = slave.profiles(tag.as_deref()).await? {
-            tracing::info!(profiles = profiles.len(), "profiles fetched");
-            self.replace(profiles);
-            *tag = fresh;
-        }
-        Ok(())
+        let Some(listing) = slave.profiles(tag.as_deref()).await? else {
+            return Ok(true);
+        };
+        let (profiles, partial) = (listing.profiles.len(), listing.partial);
+        tracing::info!(profiles, partial, "profiles fetched");
+        *tag = listing.tag.clone();
+        self.replace(listing);
+        Ok(!partial)
     }
 
     /// How many there are.
@@ -149,10 +152,18 @@ impl Profiles {
         }
     }
 
-    fn replace(&self, profiles: Vec<Profile>) {
+    fn replace(&self, listing: Listing) {
         let mut senders = self.senders();
         let mut old = std::mem::take(&mut *senders);
-        for profile in profiles {
+        let told: HashSet<String> = match listing.partial {
+            true => listing
+                .profiles
+                .iter()
+                .map(|p| p.subaccount.clone())
+                .collect(),
+            false => HashSet::new(),
+        };
+        for profile in listing.profiles {
             let ProfileKind::Smtp(settings) = profile.kind;
             let key = (profile.subaccount, profile.id);
             let sender = match old.remove(&key) {
@@ -161,8 +172,12 @@ impl Profiles {
             };
             senders.insert(key, sender);
         }
+        // Of a sub-account that the slave could not look into nothing is new.
+        let gone = |(subaccount, _): &Key| !listing.partial || told.contains(subaccount);
+        let (gone, kept): (Vec<_>, Vec<_>) = old.into_iter().partition(|(key, _)| gone(key));
+        senders.extend(kept);
         drop(senders);
-        for sender in old.into_values() {
+        for (_, sender) in gone {
             sender.close_idle(true);
         }
     }

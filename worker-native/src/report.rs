@@ -105,14 +105,16 @@ impl Reporter {
                             );
                         }
                     }
-                    let heard = verdicts.iter().take_while(|v| v.is_some()).count();
-                    self.done(&reports[..heard], true);
-                    if heard == reports.len() {
+                    let heard: Vec<bool> = verdicts.iter().map(Option::is_some).collect();
+                    self.done(&heard, true);
+                    if heard.contains(&true) {
                         pause = Duration::from_millis(100);
                         limit = BATCH;
+                    }
+                    if !heard.contains(&false) {
                         continue;
                     }
-                    tracing::warn!("the slave gave fewer verdicts than it got results");
+                    tracing::warn!("the slave could not take every result; the others wait");
                 }
                 // Of a batch that cannot be understood, find the one report that is to blame.
                 Err(error) if error.is_refusal() && reports.len() > 1 => {
@@ -122,7 +124,7 @@ impl Reporter {
                 }
                 Err(error) if error.is_refusal() => {
                     tracing::error!(%error, report = ?reports.first(), "a result was refused; it stays in the journal until the next start");
-                    self.done(&reports, false);
+                    self.done(&vec![true; reports.len()], false);
                     continue;
                 }
                 Err(CallError::Unauthorized(status)) => {
@@ -140,14 +142,18 @@ impl Reporter {
         }
     }
 
-    fn done(&self, reports: &[Report], forget: bool) {
-        let length = {
+    /// Takes off the queue's first reports what was heard; the rest goes to its end, so that one sub-account that
+    /// cannot be written does not hold up the others.
+    fn done(&self, heard: &[bool], forget: bool) {
+        let (gone, length) = {
             let mut queue = self.queue();
-            queue.drain(..reports.len());
-            queue.len()
+            let first: Vec<_> = queue.drain(..heard.len()).zip(heard).collect();
+            let (gone, left): (Vec<_>, Vec<_>) = first.into_iter().partition(|(_, heard)| **heard);
+            queue.extend(left.into_iter().map(|(entry, _)| entry));
+            (gone, queue.len())
         };
         if forget {
-            for report in reports {
+            for ((report, _), _) in gone {
                 // If it stays, the next start reports it once more, which the slave takes as the repetition it is.
                 let _ = self.journal.removed(&report.lease);
             }

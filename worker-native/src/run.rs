@@ -33,6 +33,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// How often profiles are asked for.
 const REFRESH: Duration = Duration::from_secs(2);
 
+/// How often when the slave could not tell all of them: then it looks into every sub-account each time.
+const REPEAT: Duration = Duration::from_secs(10);
+
 /// Works until `stop` is done.
 ///
 /// # Errors
@@ -222,8 +225,12 @@ async fn register(slave: &Slave, me: &Register) -> Registered {
 async fn keep_profiles(shell: Arc<Shell>) {
     let mut failing = false;
     loop {
+        let mut pause = REFRESH;
         match shell.profiles.refresh(&shell.slave).await {
-            Ok(()) => failing = false,
+            Ok(complete) => {
+                failing = false;
+                pause = if complete { REFRESH } else { REPEAT };
+            }
             Err(error) if !failing => {
                 failing = true;
                 tracing::warn!(%error, "profiles could not be fetched");
@@ -231,6 +238,6 @@ async fn keep_profiles(shell: Arc<Shell>) {
             Err(_) => {}
         }
         shell.profiles.tidy();
-        sleep(REFRESH).await;
+        sleep(pause).await;
     }
 }

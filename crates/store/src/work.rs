@@ -101,6 +101,15 @@ pub fn postpone(db: &dyn Db, due: &Due, stage: &str, next: Option<i64>, now: i64
     .map(|_| ())
 }
 
+/// Puts work that is due, and stays so, behind all other that is.
+pub fn requeue(db: &dyn Db, due: &Due, stage: &str, now: i64) -> Result<()> {
+    db.execute(
+        sql::POSTPONE_UNLEASED,
+        params![&due.tenant_id, stage, due.marked_at, now],
+    )
+    .map(|_| ())
+}
+
 /// When a stage's next work is due.
 pub fn next_due(db: &dyn Db, stage: &str) -> Result<Option<i64>> {
     Ok(one(db, sql::NEXT_DUE, params![stage])?.and_then(|r| r.opt_int(0)))

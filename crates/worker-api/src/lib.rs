@@ -45,6 +45,13 @@ pub struct Registered {
 pub struct Profiles {
     /// In order of sub-account and id.
     pub profiles: Vec<Profile>,
+    /// Some sub-accounts could not be looked into. What is known of one that is missing stays as it is; ask again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub partial: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// One sender, browser or vendor account that this worker runs.
@@ -287,6 +294,10 @@ pub struct Verdicts {
     pub verdicts: Vec<Verdict>,
 }
 
+/// The reason of a verdict that is none: the sub-account could not be looked into just now, and whether the step counts
+/// is not known. Ask again.
+pub const UNAVAILABLE: &str = "unavailable";
+
 /// One answer to a begin, a renewal or a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -299,7 +310,7 @@ pub struct Verdict {
     /// The lease's end after a begin or a renewal that was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<i64>,
-    /// Why it was refused: `stale_lease`, `not_found`, `suppressed`, `canceled`.
+    /// Why it was refused: `stale_lease`, `not_found`, `suppressed`, `canceled`; or [`UNAVAILABLE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -84,7 +84,13 @@ fn profiles() {
         profile(1, full.clone(), quotas),
         profile(2, bare, Quotas::default()),
     ];
-    golden("profiles", &Profiles { profiles });
+    let partial = false;
+    golden("profiles", &Profiles { profiles, partial });
+    let nothing = Profiles {
+        profiles: vec![],
+        partial: true,
+    };
+    golden("profiles_partial", &nothing);
     assert!(!format!("{full:?}").contains("secret"));
 }
 

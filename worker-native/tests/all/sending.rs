@@ -473,3 +473,39 @@ async fn servers_that_hang_do_not_hold_up_the_others() {
         assert_eq!(stuck.state().texts, 40);
     }
 }
+
+#[tokio::test]
+async fn a_sub_account_that_cannot_be_looked_into_holds_up_no_other() {
+    let (slave, server, data) = (
+        Slave::start().await,
+        Server::start().await,
+        tempdir().unwrap(),
+    );
+    slave.profile_at(1, server.address);
+    slave.profile_at(2, server.address);
+    slave.request(0, 1);
+    let _worker = Worker::start(&slave, &data);
+    until("the profile is known", || slave.all_ended()).await;
+    {
+        let mut state = slave.state();
+        state.partial = true;
+        state.tag += 1;
+        state.unavailable = (1..=5).collect();
+    }
+    // The slave's next answer about profiles names none.
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    (1..=5).for_each(|id| slave.request(id, 2));
+    (6..=20).for_each(|id| slave.request(id, 1));
+    until("the others have ended", || {
+        (6..=20).all(|id| slave.ended(id).is_some())
+    })
+    .await;
+    assert!((1..=5).all(|id| slave.ended(id).is_none()));
+    slave.state().unavailable.clear();
+    until("all have ended", || slave.all_ended()).await;
+    assert!(
+        (1..=20).all(|id| matches!(slave.ended(id), Some(Outcome::Performed { .. }))),
+        "asked again"
+    );
+    assert!(server.accepted().values().all(|&n| n == 1));
+}

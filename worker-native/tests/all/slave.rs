@@ -1,7 +1,7 @@
 //! A slave that keeps its requests in memory and fences them as the contract says.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
@@ -46,6 +46,10 @@ pub struct State {
     pub poll_ms: i64,
     /// Every call gets this status.
     pub broken: Option<StatusCode>,
+    /// Requests of a sub-account that cannot be looked into: no step of theirs gets a verdict.
+    pub unavailable: BTreeSet<i64>,
+    /// The sub-account of the profiles cannot be looked into.
+    pub partial: bool,
     /// Begins are refused.
     pub refuse_begins: bool,
     /// An older slave that does not know of busy profiles.
@@ -74,6 +78,8 @@ impl Slave {
             lease_ms: 60_000,
             poll_ms: 20,
             broken: None,
+            unavailable: BTreeSet::new(),
+            partial: false,
             refuse_begins: false,
             ignores_busy: false,
             repeat_retries: false,
@@ -242,6 +248,13 @@ impl Slave {
                 })
             }
             "profiles" => {
+                if state.partial {
+                    let none = Profiles {
+                        profiles: vec![],
+                        partial: true,
+                    };
+                    return (StatusCode::OK, None, json!(none));
+                }
                 let tag = format!("\"{}\"", state.tag);
                 if head
                     .headers
@@ -255,7 +268,8 @@ impl Slave {
                     StatusCode::OK,
                     Some(tag),
                     json!(Profiles {
-                        profiles: state.profiles.clone()
+                        profiles: state.profiles.clone(),
+                        partial: false,
                     }),
                 );
             }
@@ -327,6 +341,9 @@ impl State {
     }
 
     fn begin(&mut self, lease: &Lease) -> Verdict {
+        if self.unavailable.contains(&lease.id) {
+            return unavailable(lease);
+        }
         let until = Instant::now() + Duration::from_millis(self.lease_ms);
         let refuse = self.refuse_begins;
         let accepted = self.current(lease).is_some_and(|kept| {
@@ -355,6 +372,9 @@ impl State {
     }
 
     fn result(&mut self, report: Report) -> Verdict {
+        if self.unavailable.contains(&report.lease.id) {
+            return unavailable(&report.lease);
+        }
         let repeat = self.repeat_retries;
         let accepted = self.current(&report.lease).is_some_and(|kept| {
             // An uncertain request is settled by the worker's journal when it speaks at last.
@@ -372,6 +392,13 @@ impl State {
             true
         });
         verdict(&report.lease, accepted)
+    }
+}
+
+fn unavailable(lease: &Lease) -> Verdict {
+    Verdict {
+        reason: Some(UNAVAILABLE.into()),
+        ..verdict(lease, false)
     }
 }
 

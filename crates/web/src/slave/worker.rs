@@ -10,7 +10,7 @@ use store::request::{self, State};
 use store::{credential, message, profile, setting, transaction, work};
 use worker_api::{
     Claim, Claimed, Lease, Leases, Outcome, Profile, ProfileKind, Profiles, Register, Registered,
-    Report, Results, Task, Verdict, Verdicts,
+    Report, Results, UNAVAILABLE, Verdict, Verdicts,
 };
 
 use crate::assertion::WorkerIdentity;
@@ -108,33 +108,48 @@ fn profiles(cx: &Context<'_>, request: &Request, worker: &WorkerIdentity) -> Ans
         response.status = http::StatusCode::NOT_MODIFIED;
         return Ok(response);
     }
-    let mut profiles = Vec::new();
+    let mut answer = Profiles::default();
     for home in homes {
-        let scope = match access::public(cx, &home.tenant_id) {
-            Ok(scope) => scope,
+        match profiles_in(cx, &home.tenant_id, worker) {
+            Ok(profiles) => answer.profiles.extend(profiles),
             // It has gone meanwhile.
-            Err(problem) if matches!(problem.status, 404 | 503) => continue,
-            Err(problem) => return Err(problem),
-        };
-        let brand = setting::brand(&*scope.db)?;
-        let mine = |p: &profile::Profile| p.active && p.is_for(&worker.id, worker.unassigned);
-        for p in profile::list(&*scope.db)?.into_iter().filter(mine) {
-            // A password that was sealed with another key cannot be used: the profile is left out, and its requests wait.
-            let Some(mut settings) = opened(&cx.config.secret_key, &scope.tenant.id, &p) else {
-                continue;
-            };
-            settings.from = claim::signed(&settings.from, &brand);
-            let kind = ProfileKind::Smtp(settings);
-            profiles.push(Profile {
-                subaccount: scope.tenant.id.clone(),
-                id: p.id,
-                name: p.name,
-                kind,
-                quotas: p.quotas,
-            });
+            Err(problem) if problem.status == 404 => {}
+            Err(problem) => {
+                eprintln!("profiles {}: {}", home.tenant_id, problem.title);
+                answer.partial = true;
+            }
         }
     }
-    Ok(Response::json(200, &Profiles { profiles }).with(header::ETAG, &etag))
+    let response = Response::json(200, &answer);
+    // Without a tag the worker asks until nothing is missing.
+    Ok(match answer.partial {
+        true => response,
+        false => response.with(header::ETAG, &etag),
+    })
+}
+
+fn profiles_in(
+    cx: &Context<'_>,
+    tenant: &str,
+    worker: &WorkerIdentity,
+) -> Result<Vec<Profile>, Problem> {
+    let scope = access::public(cx, tenant)?;
+    let brand = setting::brand(&*scope.db)?;
+    let mine = |p: &profile::Profile| p.active && p.is_for(&worker.id, worker.unassigned);
+    let profiles = profile::list(&*scope.db)?.into_iter().filter(mine);
+    let shown = profiles.filter_map(|p| {
+        // A password that was sealed with another key cannot be used: the profile is left out, and its requests wait.
+        let mut settings = opened(&cx.config.secret_key, &scope.tenant.id, &p)?;
+        settings.from = claim::signed(&settings.from, &brand);
+        Some(Profile {
+            subaccount: scope.tenant.id.clone(),
+            id: p.id,
+            name: p.name,
+            kind: ProfileKind::Smtp(settings),
+            quotas: p.quotas,
+        })
+    });
+    Ok(shown.collect())
 }
 
 /// Leases due requests, tenant after tenant, the longest waiting first. Each gets at most its share. A tenant that fails
@@ -145,6 +160,7 @@ fn claim(cx: &Context<'_>, input: &Claim, worker: &WorkerIdentity) -> Answer {
     }
     let control = cx.control()?;
     let due = work::due(&*control, "claim", cx.now, TENANTS)?;
+    let more = due.len() as i64 == TENANTS;
     let mut room = input.max.min(ITEMS as u32);
     let mut claimed = Claimed::default();
     for (left, due) in (1..=due.len() as u32).rev().zip(&due) {
@@ -155,8 +171,13 @@ fn claim(cx: &Context<'_>, input: &Claim, worker: &WorkerIdentity) -> Answer {
         let busy: Vec<i64> = busy.map(|k| k.profile_id).collect();
         match claim_in(cx, due, room.div_ceil(left), &busy, worker) {
             Ok(taken) => {
-                room -= taken.len() as u32;
-                claimed.requests.extend(taken);
+                room -= taken.tasks.len() as u32;
+                claimed.requests.extend(taken.tasks);
+                // What is another worker's stays due: put off, it would be missed by a worker that asks at the wrong
+                // moments. It goes behind those that this claim had no look at.
+                if taken.foreign && more {
+                    work::requeue(&*control, due, "claim", cx.now)?;
+                }
             }
             Err(problem) => {
                 eprintln!("claim {}: {}", due.tenant_id, problem.title);
@@ -173,7 +194,7 @@ fn claim_in(
     max: u32,
     busy: &[i64],
     worker: &WorkerIdentity,
-) -> Result<Vec<Task>, Problem> {
+) -> Result<claim::Taken, Problem> {
     let scope = access::public(cx, &due.tenant_id)?;
     let lease_until = cx.now + LEASE;
     let mark = |stage, at| work::mark(&*scope.control, &scope.tenant.id, stage, at, cx.now);
@@ -199,17 +220,16 @@ fn claim_in(
     if taken.refused {
         mark("timeline", cx.now)?;
     }
-    // What is another worker's stays due: put off, it would be missed by a worker that asks at the wrong moments.
     if !taken.foreign {
         work::postpone(&*scope.control, due, "claim", taken.next, cx.now)?;
     }
-    Ok(taken.tasks)
+    Ok(taken)
 }
 
 /// The scopes of a call that speaks of several sub-accounts, each opened once.
 struct Scopes<'a> {
     cx: &'a Context<'a>,
-    open: HashMap<String, Option<Scope<'a>>>,
+    open: HashMap<String, Result<Option<Scope<'a>>, Problem>>,
 }
 
 impl<'a> Scopes<'a> {
@@ -223,13 +243,20 @@ impl<'a> Scopes<'a> {
     fn get(&mut self, subaccount: &str) -> Result<Option<&Scope<'a>>, Problem> {
         if !self.open.contains_key(subaccount) {
             let scope = match access::public(self.cx, subaccount) {
-                Ok(scope) => Some(scope),
-                Err(problem) if problem.status == 404 => None,
-                Err(problem) => return Err(problem),
+                Ok(scope) => Ok(Some(scope)),
+                Err(problem) if problem.status == 404 => Ok(None),
+                Err(problem) => {
+                    eprintln!("leases of {subaccount}: {}", problem.title);
+                    Err(problem)
+                }
             };
             self.open.insert(subaccount.to_owned(), scope);
         }
-        Ok(self.open.get(subaccount).and_then(Option::as_ref))
+        match self.open.get(subaccount) {
+            Some(Ok(scope)) => Ok(scope.as_ref()),
+            Some(Err(problem)) => Err(problem.clone()),
+            None => Ok(None),
+        }
     }
 }
 
@@ -258,7 +285,7 @@ fn too_many(count: usize) -> Result<(), Problem> {
     }
 }
 
-/// Does one step for each lease.
+/// Does one step for each lease. A sub-account that fails hurts no other: its leases get no verdict yet.
 fn leases(
     cx: &Context<'_>,
     input: Leases,
@@ -267,27 +294,30 @@ fn leases(
 ) -> Answer {
     too_many(input.requests.len())?;
     let mut scopes = Scopes::new(cx);
-    let mut verdicts = Verdicts::default();
-    for lease in &input.requests {
+    let mut given = |lease: &Lease| -> Result<Verdict, Problem> {
         let scope = match is_own(lease, worker) {
             true => scopes.get(&lease.subaccount)?,
             false => None,
         };
-        let given = match scope {
-            None => verdict(lease, false, None, Some("not_found")),
-            Some(scope) => {
-                let accepted = step(scope, lease)?;
-                let reason = if accepted {
-                    None
-                } else {
-                    Some(why_not(scope, lease)?)
-                };
-                verdict(lease, accepted, Some(cx.now + LEASE), reason)
-            }
+        let Some(scope) = scope else {
+            return Ok(verdict(lease, false, None, Some("not_found")));
         };
-        verdicts.verdicts.push(given);
-    }
-    Ok(Response::json(200, &verdicts))
+        let accepted = step(scope, lease)?;
+        let reason = match accepted {
+            true => None,
+            false => Some(why_not(scope, lease)?),
+        };
+        Ok(verdict(lease, accepted, Some(cx.now + LEASE), reason))
+    };
+    let unavailable = |lease| verdict(lease, false, None, Some(UNAVAILABLE));
+    let all = input.requests.iter();
+    let verdicts = all.map(|lease| given(lease).unwrap_or_else(|_| unavailable(lease)));
+    Ok(Response::json(
+        200,
+        &Verdicts {
+            verdicts: verdicts.collect(),
+        },
+    ))
 }
 
 fn why_not(scope: &Scope<'_>, lease: &Lease) -> Result<&'static str, Problem> {
@@ -298,7 +328,7 @@ fn why_not(scope: &Scope<'_>, lease: &Lease) -> Result<&'static str, Problem> {
     })
 }
 
-/// Takes reports: those of one sub-account in one transaction.
+/// Takes reports: those of one sub-account in one transaction. One that fails hurts no other.
 fn results(cx: &Context<'_>, input: Results, worker: &WorkerIdentity) -> Answer {
     too_many(input.results.len())?;
     let mut by_tenant: BTreeMap<&str, Vec<(usize, &Report)>> = BTreeMap::new();
@@ -309,34 +339,38 @@ fn results(cx: &Context<'_>, input: Results, worker: &WorkerIdentity) -> Answer 
             .or_default()
             .push((i, report));
     }
-    let mut accepted = vec![None; input.results.len()];
+    let mut taken = vec![Err("not_found"); input.results.len()];
     let mut scopes = Scopes::new(cx);
     for (subaccount, reports) in by_tenant {
-        let Some(scope) = scopes.get(subaccount)? else {
-            continue;
+        let settled = match scopes.get(subaccount) {
+            Ok(None) => continue,
+            Ok(Some(scope)) => settle_all(scope, &reports),
+            Err(problem) => Err(problem),
         };
-        let settled = scope.promising(&["claim", "timeline"], || {
-            transaction(&*scope.db, || {
-                reports
-                    .iter()
-                    .map(|(i, r)| Ok((*i, settle(scope, r)?)))
-                    .collect::<Result<Vec<_>, Problem>>()
-            })
-        })?;
-        settled
-            .into_iter()
-            .for_each(|(i, ok)| accepted[i] = Some(ok));
+        let settled = settled.unwrap_or_else(|_| vec![Err(UNAVAILABLE); reports.len()]);
+        for ((i, _), settled) in reports.into_iter().zip(settled) {
+            taken[i] = settled;
+        }
     }
-    let verdict = |(report, accepted): (&Report, Option<bool>)| {
-        let reason = if accepted.is_none() {
-            "not_found"
-        } else {
-            "stale_lease"
-        };
-        verdict(&report.lease, accepted == Some(true), None, Some(reason))
+    let verdict = |(report, taken): (&Report, Result<(), &str>)| {
+        verdict(&report.lease, taken.is_ok(), None, taken.err())
     };
-    let verdicts = input.results.iter().zip(accepted).map(verdict).collect();
+    let verdicts = input.results.iter().zip(taken).map(verdict).collect();
     Ok(Response::json(200, &Verdicts { verdicts }))
+}
+
+/// Each report's end, in their order.
+fn settle_all(
+    scope: &Scope<'_>,
+    reports: &[(usize, &Report)],
+) -> Result<Vec<Result<(), &'static str>>, Problem> {
+    let settle = |(_, report): &(usize, &Report)| -> Result<_, Problem> {
+        let accepted = settle(scope, report)?;
+        Ok(accepted.then_some(()).ok_or("stale_lease"))
+    };
+    scope.promising(&["claim", "timeline"], || {
+        transaction(&*scope.db, || reports.iter().map(settle).collect())
+    })
 }
 
 /// Takes one report. The same report again is accepted and changes nothing; a report under another lease is refused.
