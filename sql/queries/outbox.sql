@@ -1,6 +1,6 @@
 -- name: insert
-insert into outbox (id, account_id, cause, recipient, subject, body, status, send_before, next_attempt_at, created_at, ended_at)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10);
+insert into outbox (id, account_id, cause, recipient, sender_name, subject, body, status, send_before, next_attempt_at, created_at, ended_at)
+values (?1, ?2, ?3, ?4, ?11, ?5, ?6, ?7, ?8, ?9, ?9, ?10);
 
 -- name: any-due
 select 1 from outbox
@@ -14,7 +14,7 @@ where id in (
   where status = 'waiting' and next_attempt_at <= ?3 and lease_until <= ?3 and (send_before is null or send_before > ?3)
   order by next_attempt_at, id limit ?4
 ) and status = 'waiting' and lease_until <= ?3
-returning id, recipient, subject, body, attempts;
+returning id, recipient, subject, body, attempts, sender_name;
 
 -- name: get-leased
 select account_id, cause, recipient, attempts, send_before from outbox where id = ?1 and lease_token = ?2 and status = 'waiting';

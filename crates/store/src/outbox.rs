@@ -15,6 +15,8 @@ pub struct Mail {
     pub cause: String,
     /// To whom.
     pub recipient: String,
+    /// Whose mail it is; none for the installation's.
+    pub sender_name: Option<String>,
     /// In one line.
     pub subject: String,
     /// The text, sealed.
@@ -30,6 +32,8 @@ pub struct Leased {
     pub id: String,
     /// To whom.
     pub recipient: String,
+    /// Whose mail it is; none for the installation's.
+    pub sender_name: Option<String>,
     /// In one line.
     pub subject: String,
     /// The text, sealed.
@@ -70,7 +74,8 @@ pub fn insert(db: &dyn Db, mail: &Mail, void: bool, now: i64) -> Result<()> {
         if void { "void" } else { "waiting" },
         mail.send_before,
         now,
-        void.then_some(now)
+        void.then_some(now),
+        mail.sender_name.as_deref()
     ];
     db.execute(sql::INSERT, row).map(|_| ())
 }
@@ -93,6 +98,7 @@ pub fn claim(
         subject: r.text(2),
         body: r.text(3),
         attempt: r.int(4),
+        sender_name: r.opt_text(5),
     };
     Ok(rows.into_iter().map(leased).collect())
 }

@@ -58,6 +58,9 @@ pub struct Config {
     pub demo: Option<(String, String)>,
 }
 
+/// What this product is called where nobody gave it another name.
+pub const PRODUCT: &str = "Sluice";
+
 /// The slave that runs beside the master, in one application with it.
 pub const LOCAL: &str = "local";
 
@@ -127,6 +130,17 @@ impl Context<'_> {
     /// The host that sessions of the caller are bound to; empty on the master's.
     pub fn session_host(&self) -> &str {
         self.own.as_ref().map_or("", |own| &own.host)
+    }
+
+    /// What people know this product by: the name of a host of their own, or ours.
+    pub fn product(&self) -> &str {
+        self.brand().unwrap_or(PRODUCT)
+    }
+
+    /// The name that a host of its own has in the place of ours.
+    pub fn brand(&self) -> Option<&str> {
+        let look = self.own.as_ref().and_then(|own| own.look.as_ref());
+        look.map(|look| look.name.as_str())
     }
 
     /// The address that links to people are made with, without a slash at the end.

@@ -102,12 +102,13 @@ create table attempt (
 create index attempt_first on attempt (first_at);
 
 -- Mails to be sent. `body` is sealed, as it may hold a link that works, and erased when the mail has gone. A mail to nobody is
--- `void`: written as any other and never sent.
+-- `void`: written as any other and never sent. `sender_name` is whose mail it is for somebody who knows another name than ours.
 create table outbox (
   id              text    not null primary key,
   account_id      text,
   cause           text    not null,
   recipient       text    not null,
+  sender_name     text,
   subject         text    not null,
   body            text    not null,
   status          text    not null check (status in ('waiting', 'sent', 'refused', 'void')),

@@ -77,7 +77,7 @@ pub fn post(cx: &Context<'_>, db: &dyn Db, user: &User) -> store::Result<()> {
         email: user.email.clone(),
     };
     let link = link(cx, db, Purpose::Confirm, &to, CONFIRM)?;
-    let (subject, text) = mail::confirm(&link);
+    let (subject, text) = mail::confirm(cx.product(), &link);
     let letter = Letter {
         account_id: Some(&user.account_id),
         cause: "confirm",

@@ -10,24 +10,26 @@ fn text(parts: &[&str]) -> String {
 /// Subject and text of a mail.
 pub type Mail = (String, String);
 
-/// Somebody signed up with this address.
-pub fn confirm(link: &str) -> Mail {
+/// Somebody signed up to a product with this address.
+pub fn confirm(product: &str, link: &str) -> Mail {
     let body = text(&[
-        "Somebody signed up to Sluice with this address. If it was you, confirm it here, within seven days:",
+        &format!(
+            "Somebody signed up to {product} with this address. If it was you, confirm it here, within seven days:"
+        ),
         link,
         "If it was not you, do nothing: the address stays unconfirmed.",
     ]);
     ("Confirm your e-mail address".to_owned(), body)
 }
 
-/// Somebody forgot their password.
-pub fn reset(link: &str) -> Mail {
+/// Somebody forgot their password for a product.
+pub fn reset(product: &str, link: &str) -> Mail {
     let body = text(&[
         "Somebody asked for a new password for this address. If it was you, choose one here, within 30 minutes:",
         link,
         "The link works once. If it was not you, do nothing: your password stays as it is.",
     ]);
-    ("A new password for Sluice".to_owned(), body)
+    (format!("A new password for {product}"), body)
 }
 
 /// The password was changed.

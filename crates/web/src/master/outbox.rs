@@ -1,7 +1,9 @@
 //! Mails of the installation: kept with their cause, sealed, until a worker has sent them.
 
+use domain::brand::Brand;
 use domain::retry;
 use serde_json::json;
+use stages::claim;
 use store::audit::{self, Actor, Change};
 use store::outbox::{self, Leased, State};
 use store::{Db, transaction};
@@ -10,7 +12,7 @@ use worker_api::{
     Outcome,
 };
 
-use crate::context::{Config, Context, new_id, random_text};
+use crate::context::{Config, Context, PRODUCT, new_id, random_text};
 use crate::http::{Answer, Problem, Request, Response};
 use crate::seal::Sealer;
 
@@ -52,11 +54,26 @@ pub fn post(cx: &Context<'_>, db: &dyn Db, letter: &Letter<'_>, void: bool) -> s
         account_id: letter.account_id.map(str::to_owned),
         cause: letter.cause.to_owned(),
         recipient: letter.recipient.to_owned(),
+        sender_name: cx.brand().map(str::to_owned),
         subject: letter.subject.chars().filter(|c| !c.is_control()).collect(),
         body,
         send_before: letter.send_before,
     };
     outbox::insert(db, &mail, void, cx.now)
+}
+
+/// `From` of a mail: the installation's, under the name that its reader knows.
+fn from(config: &Config, name: Option<&str>) -> String {
+    let own = sender(config);
+    let (Some(name), Some(address)) = (name, domain::address::of_mailbox(&own).ok()) else {
+        return own;
+    };
+    let sender_name = Some(name.chars().filter(|c| !c.is_control()).collect());
+    let brand = Brand {
+        sender_name,
+        ..Brand::default()
+    };
+    claim::signed(&address, &brand)
 }
 
 /// `From` of the installation's own mails.
@@ -70,7 +87,7 @@ fn sender(config: &Config) -> String {
         // No mail can come back to an installation without a name; the operator sets `mail_from` before that matters.
         _ => "sluice.invalid".to_owned(),
     };
-    format!("Sluice <no-reply@{host}>")
+    format!("{PRODUCT} <no-reply@{host}>")
 }
 
 /// Hands mails that are due to a worker.
@@ -94,7 +111,7 @@ pub fn claim(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
 
 fn opened(cx: &Context<'_>, mail: &Leased, token: &str) -> Option<OutboxMail> {
     let sealer = Sealer::new(&cx.config.secret_key);
-    let from = sender(cx.config);
+    let from = from(cx.config, mail.sender_name.as_deref());
     let domain = from.rsplit_once('@').map_or("sluice.invalid", |(_, d)| d);
     let domain = domain.trim_end_matches('>');
     Some(OutboxMail {

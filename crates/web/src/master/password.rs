@@ -105,7 +105,7 @@ pub fn forget(cx: &Context<'_>, db: &dyn Db, request: &Request, input: &Forgotte
             email: email.clone(),
         };
         let link = link(cx, db, Purpose::Reset, &to, RESET)?;
-        let (subject, text) = mail::reset(&link);
+        let (subject, text) = mail::reset(cx.product(), &link);
         let letter = Letter {
             account_id: user.as_ref().map(|u| u.account_id.as_str()),
             cause: "reset",
