@@ -219,10 +219,9 @@ impl Response {
             )
     }
 
-    /// A file that never changes under its name.
-    pub fn asset(media: &'static str, bytes: &'static [u8]) -> Self {
-        Self::new(200, media, Body::Full(bytes.to_vec()))
-            .with(header::CACHE_CONTROL, "public, max-age=31536000, immutable")
+    /// A file that is shown, not downloaded.
+    pub fn asset(media: &'static str, bytes: Vec<u8>) -> Self {
+        Self::new(200, media, Body::Full(bytes))
     }
 
     /// See Other (303): after a form, look there.

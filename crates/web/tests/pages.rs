@@ -280,7 +280,7 @@ fn a_static_file_is_kept_for_ever_only_under_its_version() {
             .contains("immutable")
     );
     let plain = site.get("/static/app.css");
-    assert_eq!(plain.headers["cache-control"], "no-cache");
+    assert_eq!(plain.headers["cache-control"], "public, no-cache");
     assert!(plain.headers.contains_key("etag"));
     assert_eq!(site.get("/static/nothing.css").status, 404);
 }

@@ -35,7 +35,7 @@ pub use form::Field;
 
 use domain::identity::{Action, Identity};
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 
 use crate::http::{Answer, Body, Problem, Request, Response};
 
@@ -59,23 +59,27 @@ pub fn asset(request: &Request, name: &str) -> Answer {
         return Err(Problem::method_not_allowed());
     }
     let asset = assets::find(name).ok_or_else(Problem::not_found)?;
-    let version = asset.version();
-    let mut response = Response::asset(asset.content_type, asset.bytes);
-    if request.param("v").as_deref() != Some(version.as_str()) {
-        let tag = format!("\"{version}\"");
-        response
-            .headers
-            .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if request
-            .header(IF_NONE_MATCH)
-            .is_some_and(|seen| seen.contains(&tag))
-        {
-            response.status = StatusCode::NOT_MODIFIED;
-            response.body = Body::Full(Vec::new());
-        }
-        response = response.with(ETAG, &tag);
+    let file = Response::asset(asset.content_type, asset.bytes.to_vec());
+    Ok(versioned(request, &asset.version(), "public", file))
+}
+
+/// A file that its caller keeps for ever under the URL that carries its version, and otherwise asks for again; `whose`
+/// says for whom it may be kept: `public` or `private`.
+pub fn versioned(request: &Request, version: &str, whose: &str, file: Response) -> Response {
+    if request.param("v").as_deref() == Some(version) {
+        let control = format!("{whose}, max-age=31536000, immutable");
+        return file.with(CACHE_CONTROL, &control);
     }
-    Ok(response)
+    let tag = format!("\"{version}\"");
+    let seen = request.header(IF_NONE_MATCH);
+    let mut answer = file
+        .with(CACHE_CONTROL, &format!("{whose}, no-cache"))
+        .with(ETAG, &tag);
+    if seen.is_some_and(|seen| seen.contains(&tag)) {
+        answer.status = StatusCode::NOT_MODIFIED;
+        answer.body = Body::Full(Vec::new());
+    }
+    answer
 }
 
 /// Implements `render()` and names the navigation entry that is current on this page.

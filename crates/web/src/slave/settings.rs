@@ -3,13 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::brand::Brand;
-use http::header::{CONTENT_TYPE, ETAG};
+use http::header::CONTENT_TYPE;
 use serde_json::json;
 use store::setting;
 
 use crate::auth::token_hash;
-use crate::http::{Answer, Body, Problem, Request, Response};
+use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
+use crate::pages;
 use crate::slave::Scope;
 
 /// The largest logo, in bytes.
@@ -140,11 +141,11 @@ pub fn logo(scope: &Scope<'_>, request: &Request) -> Answer {
     let logo = setting::logo(&*scope.db)?.ok_or_else(Problem::not_found)?;
     let (media, text) = logo.split_once(";base64,").ok_or_else(Problem::not_found)?;
     let bytes = STANDARD.decode(text).map_err(|_| Problem::not_found())?;
-    let mut response = cached(request, &version(&logo), bytes);
+    let mut file = Response::asset("application/octet-stream", bytes);
     if let Ok(media) = media.parse() {
-        response.headers.insert(CONTENT_TYPE, media);
+        file.headers.insert(CONTENT_TYPE, media);
     }
-    Ok(response)
+    Ok(pages::versioned(request, &version(&logo), "private", file))
 }
 
 /// `GET {base}/brand.css`
@@ -153,23 +154,9 @@ pub fn logo(scope: &Scope<'_>, request: &Request) -> Answer {
 /// When the store fails.
 pub fn stylesheet(scope: &Scope<'_>, request: &Request) -> Answer {
     let css = setting::brand(&*scope.db)?.css();
-    Ok(cached(request, &version(&css), css.into_bytes()))
-}
-
-/// Kept for ever by whom it is for under the URL that carries its version; otherwise asked for again.
-fn cached(request: &Request, version: &str, bytes: Vec<u8>) -> Response {
-    let mut response = Response::asset("text/css; charset=utf-8", &[]);
-    response.body = Body::Full(bytes);
-    let control = match request.param("v").as_deref() == Some(version) {
-        true => "private, max-age=31536000, immutable",
-        false => "private, no-cache",
-    };
-    if let Ok(control) = control.parse() {
-        response
-            .headers
-            .insert(http::header::CACHE_CONTROL, control);
-    }
-    response.with(ETAG, &format!("\"{version}\""))
+    let version = version(&css);
+    let file = Response::asset("text/css; charset=utf-8", css.into_bytes());
+    Ok(pages::versioned(request, &version, "private", file))
 }
 
 #[cfg(test)]
