@@ -1,5 +1,5 @@
 -- name: insert
-insert into custom_domain (name, tenant_id, token, created_at) values (?1, ?2, ?3, ?4) on conflict (name, tenant_id) do nothing;
+insert into custom_domain (name, tenant_id, token, created_at) values (?1, ?2, ?3, ?4);
 
 -- name: count
 select count(*) from custom_domain where tenant_id = ?1;
@@ -10,22 +10,26 @@ select name, token, verified_at, checked_at, reason, created_at from custom_doma
 -- name: get
 select name, token, verified_at, checked_at, reason, created_at from custom_domain where tenant_id = ?1 and name = ?2;
 
--- name: tenant
--- Where a name leads.
-select tenant_id from custom_domain where name = ?1 and verified_at is not null;
+-- name: target
+-- Where a name leads, and whether anybody has come by it.
+select tenant_id, reached_at from custom_domain where name = ?1 and verified_at is not null;
+
+-- name: reached
+update custom_domain set reached_at = ?2 where name = ?1 and verified_at is not null and reached_at is null;
 
 -- name: primary
--- The name that a tenant's links are made with: the oldest that is verified.
-select name from custom_domain where tenant_id = ?1 and verified_at is not null order by verified_at, name limit 1;
+-- The name that a tenant's links are made with: the oldest that is verified and that somebody came by. Its proof alone
+-- does not say that it leads here.
+select name from custom_domain where tenant_id = ?1 and verified_at is not null and reached_at is not null
+order by verified_at, name limit 1;
 
 -- name: verified
 -- All names that lead somewhere, in pages: certificates are made for them.
 select name from custom_domain where verified_at is not null and name > ?1 order by name limit ?2;
 
 -- name: release
--- A name that somebody else has proven is theirs now no longer leads to whom it led before.
-update custom_domain set verified_at = null, missing_since = null, checked_at = ?3, reason = 'Somebody else has proven that this name is theirs.'
-where name = ?1 and tenant_id <> ?2 and verified_at is not null;
+-- Who proves a name has it alone. The others' tokens go with their rows: one that is still in the zone proves nothing.
+delete from custom_domain where name = ?1 and tenant_id <> ?2;
 
 -- name: verify
 update custom_domain set verified_at = coalesce(verified_at, ?3), checked_at = ?3, missing_since = null, reason = null

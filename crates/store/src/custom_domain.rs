@@ -32,15 +32,25 @@ fn from_row(mut r: Row) -> CustomDomain {
     }
 }
 
-/// Asks for a name; one that the tenant asked for before keeps its token.
-pub fn insert(db: &dyn Db, tenant_id: &str, name: &str, token: &str, now: i64) -> Result<()> {
-    db.execute(sql::INSERT, params![name, tenant_id, token, now])
-        .map(|_| ())
-}
-
-/// How many names a tenant asked for.
-pub fn count(db: &dyn Db, tenant_id: &str) -> Result<i64> {
-    Ok(one(db, sql::COUNT, params![tenant_id])?.map_or(0, |r| r.int(0)))
+/// Asks for a name; one that the tenant asked for before keeps its token. False: the tenant has `max` others already.
+pub fn ask(
+    db: &dyn Db,
+    tenant_id: &str,
+    name: &str,
+    token: &str,
+    max: i64,
+    now: i64,
+) -> Result<bool> {
+    transaction(db, || {
+        if get(db, tenant_id, name)?.is_some() {
+            return Ok(true);
+        }
+        if one(db, sql::COUNT, params![tenant_id])?.is_some_and(|r| r.int(0) >= max) {
+            return Ok(false);
+        }
+        db.execute(sql::INSERT, params![name, tenant_id, token, now])?;
+        Ok(true)
+    })
 }
 
 /// The names of a tenant, the oldest first.
@@ -54,12 +64,30 @@ pub fn get(db: &dyn Db, tenant_id: &str, name: &str) -> Result<Option<CustomDoma
     Ok(one(db, sql::GET, params![tenant_id, name])?.map(from_row))
 }
 
-/// The tenant that a verified name leads to.
-pub fn tenant(db: &dyn Db, name: &str) -> Result<Option<String>> {
-    Ok(one(db, sql::TENANT, params![name])?.map(|mut r| r.text(0)))
+/// Where a verified name leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The tenant.
+    pub tenant_id: String,
+    /// Whether a request has come by the name.
+    pub is_reached: bool,
 }
 
-/// The name that a tenant's links are made with.
+/// Where a name leads; none for one that nobody has proven.
+pub fn target(db: &dyn Db, name: &str) -> Result<Option<Target>> {
+    let row = one(db, sql::TARGET, params![name])?;
+    Ok(row.map(|mut r| Target {
+        tenant_id: r.text(0),
+        is_reached: r.opt_int(1).is_some(),
+    }))
+}
+
+/// A request came by a verified name, so that links may be made with it.
+pub fn reached(db: &dyn Db, name: &str, now: i64) -> Result<()> {
+    db.execute(sql::REACHED, params![name, now]).map(|_| ())
+}
+
+/// The name that a tenant's links are made with: one that requests come by.
 pub fn primary(db: &dyn Db, tenant_id: &str) -> Result<Option<String>> {
     Ok(one(db, sql::PRIMARY, params![tenant_id])?.map(|mut r| r.text(0)))
 }
@@ -70,11 +98,15 @@ pub fn verified(db: &dyn Db, after: &str, limit: i64) -> Result<Vec<String>> {
     Ok(rows.into_iter().map(|mut r| r.text(0)).collect())
 }
 
-/// The proof was found: the name leads to this tenant, and to no other any more.
-pub fn verify(db: &dyn Db, tenant_id: &str, name: &str, now: i64) -> Result<()> {
+/// The proof of a token was found: the name leads to this tenant, and no other has it any more, or has asked for it. It
+/// changes nothing when the tenant's token is another one by now.
+pub fn verify(db: &dyn Db, tenant_id: &str, name: &str, token: &str, now: i64) -> Result<()> {
     transaction(db, || {
-        db.execute(sql::RELEASE, params![name, tenant_id, now])?;
-        db.execute(sql::VERIFY, params![tenant_id, name, now])?;
+        let asked = get(db, tenant_id, name)?;
+        if asked.is_some_and(|asked| asked.token == token) {
+            db.execute(sql::RELEASE, params![name, tenant_id])?;
+            db.execute(sql::VERIFY, params![tenant_id, name, now])?;
+        }
         Ok(())
     })
 }

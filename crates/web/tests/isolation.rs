@@ -72,8 +72,8 @@ impl World {
         stranger.import(&theirs, "email\nzed@three.test\n", "hot");
         let stranger = stranger.cookie.clone();
         let control = site.database(&Place::Control);
-        custom_domain::insert(&*control, &two, DOMAIN, "token", 1).expect("kept");
-        custom_domain::verify(&*control, &two, DOMAIN, 1).expect("kept");
+        custom_domain::ask(&*control, &two, DOMAIN, "token", 1, 1).expect("kept");
+        custom_domain::verify(&*control, &two, DOMAIN, "token", 1).expect("kept");
 
         let mut world = World {
             site,

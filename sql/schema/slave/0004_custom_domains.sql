@@ -1,5 +1,6 @@
 -- Host names of sub-accounts. Who asks for one proves with `token`, in the DNS, that it is theirs; until then several
--- tenants may ask for the same name, and it leads nowhere. A name whose proof is gone leads on for a while.
+-- tenants may ask for the same name, and it leads nowhere. A name whose proof is gone leads on for a while. `reached_at` is
+-- when the first request came by it: from then on links are made with it.
 create table custom_domain (
   name          text    not null,
   tenant_id     text    not null references tenant (id) on delete cascade,
@@ -7,6 +8,7 @@ create table custom_domain (
   verified_at   integer,
   checked_at    integer,
   missing_since integer,
+  reached_at    integer,
   reason        text,
   created_at    integer not null,
   primary key (name, tenant_id)

@@ -79,7 +79,7 @@ pub fn settle(control: &dyn Db, lookup: &Lookup, answers: Answers, now: i64) -> 
         }
     }
     if proven {
-        return custom_domain::verify(control, tenant, name, now);
+        return custom_domain::verify(control, tenant, name, &lookup.token, now);
     }
     // Whoever could not be asked has not said that the proof is gone.
     let is_sure = reasons.is_empty();
