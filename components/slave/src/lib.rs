@@ -10,17 +10,19 @@ use std::sync::atomic::AtomicBool;
 
 use glue::convert::{SpinResponse, answer, collect, collect_up_to, head};
 use glue::{Labels, config, now};
-use spin_sdk::http::Request;
+use spin_sdk::http::Request as SpinRequest;
+use spin_sdk::wasip3::http_compat::IncomingRequestBody;
 use web::assertion::Said;
 use web::slave::access::{self, Caller};
 use web::slave::{self, archive::is_restoration, custom_domain, site, upload::is_upload};
-use web::{Context, Problem, Response};
+use web::{Context, Problem, Request, Response};
 
 static MIGRATED: AtomicBool = AtomicBool::new(false);
 
 #[spin_sdk::http_service]
-async fn handle(request: Request) -> SpinResponse {
+async fn handle(request: SpinRequest) -> SpinResponse {
     let config = config::config().await;
+    let (mut request, body) = head(request);
     let mut cx = Context {
         stores: &Labels,
         config,
@@ -28,22 +30,27 @@ async fn handle(request: Request) -> SpinResponse {
         own: None,
         migrated: &MIGRATED,
     };
-    answer(
-        respond(&mut cx, request)
-            .await
-            .unwrap_or_else(Problem::into_response),
-    )
+    match site::enter(&cx, &mut request) {
+        Ok(own) => cx.own = own,
+        Err(problem) => return answer(slave::refuse_unknown(&cx, &request, problem)),
+    }
+    if let Some(elsewhere) = site::to_https(&cx, &request) {
+        return answer(elsewhere);
+    }
+    let response = respond(&cx, &mut request, body).await;
+    answer(response.unwrap_or_else(|problem| slave::refuse(&cx, &request, None, problem)))
 }
 
-async fn respond(cx: &mut Context<'_>, request: Request) -> Result<Response, Problem> {
-    let (mut request, body) = head(request);
-    cx.own = site::enter(cx, &mut request)?;
-    let cx = &*cx;
-    if web::front::path(cx, &request).is_some() {
+async fn respond(
+    cx: &Context<'_>,
+    request: &mut Request,
+    body: IncomingRequestBody,
+) -> Result<Response, Problem> {
+    if web::front::path(cx, request).is_some() {
         request.body = collect(body).await?;
-        return front::answer(cx, &request).await;
+        return front::answer(cx, request).await;
     }
-    let said = match access::caller(cx, &request)? {
+    let said = match access::caller(cx, request)? {
         Caller::Nobody => None,
         Caller::Known(said) => Some(said),
         Caller::Ask(question) => match introspect::ask(cx.config, &question).await {
@@ -54,20 +61,20 @@ async fn respond(cx: &mut Context<'_>, request: Request) -> Result<Response, Pro
     let who = match said {
         Some(Said::Worker { worker }) => {
             request.body = collect(body).await?;
-            return Ok(slave::handle_worker(cx, &request, &worker));
+            return Ok(slave::handle_worker(cx, request, &worker));
         }
         Some(Said::Identity { identity }) => Some(identity),
         _ => None,
     };
-    if is_upload(&request) {
-        return Ok(upload::receive(cx, &request, who.as_ref(), body).await);
+    if is_upload(request) {
+        return Ok(upload::receive(cx, request, who.as_ref(), body).await);
     }
-    if is_restoration(&request) {
-        return Ok(restoration::receive(cx, &request, who.as_ref(), body).await);
+    if is_restoration(request) {
+        return Ok(restoration::receive(cx, request, who.as_ref(), body).await);
     }
-    request.body = collect_up_to(body, slave::body_max(&request)).await?;
-    if custom_domain::asked(&request).is_some() {
-        return Ok(dns::verify(cx, &request, who.as_ref()).await);
+    request.body = collect_up_to(body, slave::body_max(request)).await?;
+    if custom_domain::asked(request).is_some() {
+        return Ok(dns::verify(cx, request, who.as_ref()).await);
     }
-    Ok(slave::handle(cx, &request, who.as_ref()))
+    Ok(slave::handle(cx, request, who.as_ref()))
 }

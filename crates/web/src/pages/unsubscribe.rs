@@ -10,7 +10,7 @@ use super::{Page, view};
 pub struct Unsubscribe {
     /// The frame, [`Page::neutral`].
     pub page: Page,
-    /// Whose mails these are: the sub-account's name.
+    /// Whose mails these are: the brand's name, or the sub-account's.
     pub sender: String,
     /// The address they went to.
     pub address: String,

@@ -28,6 +28,7 @@ use store::{Db, work};
 use crate::assertion::WorkerIdentity;
 use crate::auth;
 use crate::context::Context;
+use crate::front;
 use crate::http::{Answer, Problem, Request, Response};
 use crate::pages;
 
@@ -96,8 +97,6 @@ pub fn body_max(request: &Request) -> usize {
 /// answer too.
 pub fn handle(cx: &Context<'_>, request: &Request, who: Option<&Identity>) -> Response {
     let segments = request.segments();
-    let wants_page =
-        matches!(segments[..], ["s", _, ref rest @ ..] if rest.first() != Some(&"api"));
     match route(cx, request, &segments, who) {
         Ok(response) => response,
         Err(problem) => {
@@ -105,11 +104,31 @@ pub fn handle(cx: &Context<'_>, request: &Request, who: Option<&Identity>) -> Re
                 404 => moved(cx, request, &segments, who),
                 _ => None,
             };
-            elsewhere.unwrap_or_else(|| match wants_page {
-                true => pages::problem(pages::routes::slave_frame(cx, &segments, who), problem),
-                false => problem.into_response(),
-            })
+            elsewhere.unwrap_or_else(|| refuse(cx, request, who, problem))
         }
+    }
+}
+
+/// A problem, as a page to those who ask for pages.
+pub fn refuse(
+    cx: &Context<'_>,
+    request: &Request,
+    who: Option<&Identity>,
+    problem: Problem,
+) -> Response {
+    let segments = request.segments();
+    let is_page = matches!(segments[..], ["s", _, ref rest @ ..] if rest.first() != Some(&"api"));
+    match is_page || front::path(cx, request).is_some() {
+        true => pages::problem(pages::routes::slave_frame(cx, &segments, who), problem),
+        false => problem.into_response(),
+    }
+}
+
+/// A problem from before it is known what a request is for: no brand is known either.
+pub fn refuse_unknown(cx: &Context<'_>, request: &Request, problem: Problem) -> Response {
+    match site::is_foreign(cx.config, request) && request.segments().first() != Some(&"api") {
+        true => pages::problem(pages::Page::neutral("", "", cx.now), problem),
+        false => refuse(cx, request, None, problem),
     }
 }
 

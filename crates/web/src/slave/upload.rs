@@ -67,13 +67,9 @@ pub fn refused(
     who: Option<&Identity>,
     problem: Problem,
 ) -> Response {
-    match is_api(request) {
-        true => problem.into_response(),
-        false if problem.status == 401 => pages::routes::sign_in(cx, request),
-        false => pages::problem(
-            pages::routes::slave_frame(cx, &request.segments(), who),
-            problem,
-        ),
+    match problem.status == 401 && !is_api(request) {
+        true => pages::routes::sign_in(cx, request),
+        false => super::refuse(cx, request, who, problem),
     }
 }
 

@@ -4,12 +4,13 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use stages::allocate::{self, Answer, Call};
 use stages::run::{Stage, Tick, run};
 use store::{Db, Open, Place};
 use tempfile::TempDir;
 use web::assertion::Said;
+use web::client::Client;
 use web::master::node::{Introspect, Introspected};
 use web::slave::access::Caller;
 use web::slave::archive::{self, Restoration};
@@ -184,17 +185,36 @@ impl Site {
         );
         let own_path = ["/s/", "/worker/", "/node/v1/s", "/node/v1/d"];
         let to_slave = own_path.iter().any(|p| request.path.starts_with(p));
-        let passed_on = site::forwarded(&self.config, &request.headers).is_some();
-        if !to_slave && !passed_on {
+        let passed_on = site::forwarded(&self.config, &request.headers).filter(|_| !to_slave);
+        if !to_slave && passed_on.is_none() {
             return master::handle(&master, &request);
+        }
+        let as_it_came = request.clone();
+        if let Some(fields) = passed_on {
+            let chained = [
+                ("host", "slave.spin.internal"),
+                (Client::ADDRESS, "127.0.0.1:0"),
+            ];
+            let chained = chained.map(|(name, value)| (name, HeaderValue::from_static(value)));
+            request.headers.extend(
+                fields
+                    .into_iter()
+                    .chain(chained)
+                    .map(|(name, value)| (HeaderName::from_static(name), value)),
+            );
         }
         slave.own = site::enter(&slave, &mut request).expect("the control database");
         if !to_slave && slave.own.is_none() {
-            return master::handle(&master, &request);
+            return master::handle(&master, &as_it_came);
+        }
+        if let Some(elsewhere) = site::to_https(&slave, &request) {
+            return elsewhere;
         }
         if web::front::path(&slave, &request).is_some() {
-            let onwards = web::front::pass_on(&slave, &request).expect("a request");
-            return master::handle(&master, &onwards);
+            return match web::front::pass_on(&slave, &request) {
+                Ok(onwards) => master::handle(&master, &onwards),
+                Err(problem) => slave::refuse(&slave, &request, None, problem),
+            };
         }
         let said = match access::caller(&slave, &request).expect("the control database") {
             Caller::Nobody => None,

@@ -243,8 +243,10 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
 
 /// The page of an unsubscribe link.
 pub fn unsubscribe(scope: &Scope<'_>, token: &str, address: &str, done: bool) -> Response {
-    let page = Page::neutral(scope.base(), &scope.tenant.name, scope.cx.now);
-    let (sender, address) = (scope.tenant.name.clone(), address.to_owned());
+    let brand = store::setting::brand(&*scope.db).unwrap_or_default();
+    let sender = brand.name.unwrap_or_else(|| scope.tenant.name.clone());
+    let page = Page::neutral(scope.base(), &sender, scope.cx.now);
+    let address = address.to_owned();
     let html = if done {
         Unsubscribed {
             page,
@@ -319,8 +321,11 @@ pub fn front(cx: &Context<'_>) -> Page {
     }
 }
 
-/// The frame for a problem on the master.
+/// The frame for a problem on the master; in the brand of the host that the person came by, whoever they are.
 pub fn master_frame(cx: &Context<'_>, request: &Request) -> Page {
+    if cx.own.is_some() {
+        return front(cx);
+    }
     let who = cx.master().ok();
     let who = who.and_then(|db| crate::master::identity(cx, &*db, request).ok().flatten());
     who.map_or_else(|| front(cx), |who| Page::master(&who, cx.now))
@@ -348,6 +353,16 @@ fn look(scope: &Scope<'_>) -> Option<Look> {
     Look::of(&look, &scope.base(), &scope.tenant.name, own_name)
 }
 
+/// On a host name of its own nothing tells whose product this is, even when the sub-account is there no more.
+fn look_of_host(cx: &Context<'_>, id: &str, host: &str) -> Look {
+    let scope = access::public(cx, id).ok();
+    scope.and_then(|scope| look(&scope)).unwrap_or(Look {
+        name: host.to_owned(),
+        stylesheet: None,
+        logo: None,
+    })
+}
+
 /// The frame for a problem under a sub-account's path: its own for those who may work in it.
 pub fn slave_frame(cx: &Context<'_>, path: &[&str], who: Option<&Identity>) -> Page {
     let id = path.get(1).copied().unwrap_or_default();
@@ -364,10 +379,7 @@ pub fn slave_frame(cx: &Context<'_>, path: &[&str], who: Option<&Identity>) -> P
     Page {
         asset_base: cx.base(id),
         master_url: master_url(cx).to_owned(),
-        // On a host name of its own nothing tells whose product this is.
-        look: cx
-            .tenant_name()
-            .and_then(|_| look(&access::public(cx, id).ok()?)),
+        look: cx.tenant_name().map(|host| look_of_host(cx, id, host)),
         ..page
     }
 }
