@@ -4,15 +4,19 @@
 mod site;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 
 use domain::identity::Action;
 use http::Method;
 use serde_json::{Value, json};
 use site::{Site, text};
 use store::session::Session;
+use store::tenant_state::{self, State};
 use store::{Place, custom_domain, params, session};
-use web::Response;
 use web::auth::Credential;
+use web::slave::access;
+use web::slave::upload::Upload;
+use web::{Context, Response};
 
 /// How a caller shows who they are.
 #[derive(Debug, Clone)]
@@ -609,6 +613,73 @@ fn only_those_who_run_the_installation_move_sub_accounts() {
             }
         }
     }
+}
+
+#[test]
+fn imports_of_others_are_not_there() {
+    let world = World::new();
+    let shows = |name: &str| {
+        let mut callers = world.callers.iter();
+        callers
+            .find(|c| c.name == name)
+            .expect("a key")
+            .shows
+            .clone()
+    };
+    let (one, owner) = (shows("key for one"), shows("key of the owner"));
+    // The same number is an import of each sub-account: whose it is only the address says.
+    for rest in ["/api/v1/imports/1", "/api/v1/imports?cursor=c2"] {
+        let seen = |caller: &Shows, id: &str| {
+            let answer = world.call(caller, "GET", &format!("/s/{id}{rest}"), &[], b"");
+            (answer.status, text(&answer).replace(id, "ID"))
+        };
+        assert_eq!(seen(&owner, &world.two).0, 200, "{rest}");
+        assert_eq!(seen(&one, &world.two), seen(&one, OTHER_ID), "{rest}");
+        assert!(!seen(&one, &world.one).1.contains("two.test"), "{rest}");
+    }
+}
+
+#[test]
+fn an_upload_ends_with_its_tenant() {
+    let world = World::new();
+    let (stores, migrated) = (world.site.stores(), AtomicBool::new(false));
+    let cx = Context {
+        stores: &stores,
+        config: &world.site.config,
+        now: world.site.now(),
+        own: None,
+        migrated: &migrated,
+    };
+    let begin = || {
+        let scope = access::public(&cx, &world.one).expect("a tenant");
+        Upload::begin(scope, "Late", None).expect("an upload")
+    };
+    let refused = |mut upload: Upload<'_>| {
+        let status = upload
+            .push(&[b'x'; 300 * 1024])
+            .expect_err("refused")
+            .status;
+        upload.abandon("late");
+        status
+    };
+    let late = "select count(*) from import_chunk where import_id > 1";
+    let control = world.site.database(&Place::Control);
+    let place = store::tenant::get(&*control, &world.one)
+        .expect("a row")
+        .expect("a tenant")
+        .place;
+    let (first, second) = (begin(), begin());
+    tenant_state::put(&*control, &world.one, 1000, State::Suspended, 1).expect("kept");
+    assert_eq!(refused(first), 403);
+    let gone = "delete from tenant where id = ?1";
+    control.execute(gone, params![&world.one]).expect("gone");
+    assert_eq!(refused(second), 410, "the slot may be another's by now");
+    let chunks = world
+        .site
+        .database(&place)
+        .query(late, &[])
+        .expect("an answer");
+    assert_eq!(chunks[0].int(0), 0);
 }
 
 #[test]

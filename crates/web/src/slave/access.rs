@@ -206,9 +206,28 @@ pub fn scope<'a>(
     if !who.may_in(id, action) {
         return Err(Problem::lacks(action));
     }
-    match scope.state {
-        State::Active => Ok(scope),
-        State::Moving | State::Frozen if action == Action::Read => Ok(scope),
+    admits(scope.state, action)?;
+    Ok(scope)
+}
+
+/// Checks once more that a tenant takes changes, and that its database is still its own: for what goes on for long.
+///
+/// # Errors
+/// As [`scope`]; 410 when another tenant may be in its place.
+pub(super) fn still(scope: &Scope<'_>) -> Result<(), Problem> {
+    let (control, id) = (&*scope.control, scope.tenant.id.as_str());
+    let at_home = tenant::get(control, id)?.is_some_and(|t| t.place == scope.tenant.place);
+    if !at_home {
+        return Err(deleted());
+    }
+    admits(tenant_state::get(control, id)?.state, Action::Write)
+}
+
+/// What a tenant in some state lets those do who have the right to.
+fn admits(state: State, action: Action) -> Result<(), Problem> {
+    match state {
+        State::Active => Ok(()),
+        State::Moving | State::Frozen if action == Action::Read => Ok(()),
         State::Moving | State::Frozen => Err(moving()),
         State::Suspended => Err(suspended()),
         State::Deleted => Err(deleted()),
@@ -226,7 +245,7 @@ fn restoring() -> Problem {
 }
 
 /// A change while the sub-account moves.
-pub(super) fn moving() -> Problem {
+fn moving() -> Problem {
     Problem {
         retry_after: Some(5),
         ..Problem::new(503, "The sub-account is moving")

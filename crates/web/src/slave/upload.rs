@@ -3,7 +3,7 @@
 use domain::identity::{Action, Identity};
 use serde_json::json;
 use stages::ingest::CHUNK;
-use store::{import, tenant_state};
+use store::import;
 
 use crate::context::Context;
 use crate::http::{Problem, Request, Response};
@@ -133,20 +133,11 @@ impl<'a> Upload<'a> {
         Ok(!self.refused)
     }
 
-    /// An upload may last for long, and what moves meanwhile must not change.
-    fn still_at_home(&self) -> Result<(), Problem> {
-        let state = tenant_state::get(&*self.scope.control, &self.scope.tenant.id)?.state;
-        match state.works() {
-            true => Ok(()),
-            false => Err(access::moving()),
-        }
-    }
-
     fn flush(&mut self) -> Result<(), Problem> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        self.still_at_home()?;
+        access::still(&self.scope)?;
         let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
         self.refused =
             !import::add_chunk(&*self.scope.db, self.id, self.no, chunk, self.scope.cx.now)?;
@@ -161,7 +152,7 @@ impl<'a> Upload<'a> {
     pub fn label(&self, name: Option<&str>, tag: Option<&str>) -> Result<(), Problem> {
         let name = name.map(|n| input::name("name", n)).transpose()?;
         let tag = tag.map(|t| input::name("tag", t)).transpose()?;
-        self.still_at_home()?;
+        access::still(&self.scope)?;
         Ok(import::relabel(
             &*self.scope.db,
             self.id,
@@ -176,7 +167,7 @@ impl<'a> Upload<'a> {
     /// When the store fails.
     pub fn finish(mut self) -> Result<(Scope<'a>, i64), Problem> {
         self.flush()?;
-        self.still_at_home()?;
+        access::still(&self.scope)?;
         let (scope, id) = (&self.scope, self.id);
         scope.promising(&["ingest"], || {
             Ok(import::end_upload(&*scope.db, id, scope.cx.now)?)
@@ -186,7 +177,8 @@ impl<'a> Upload<'a> {
 
     /// The bytes stopped coming, or cannot be kept: nothing of the file is imported.
     pub fn abandon(self, reason: &str) {
-        if self.still_at_home().is_err() {
+        // What moves must not change, and what is in the place of a tenant that is gone is another's.
+        if access::still(&self.scope).is_err() {
             return;
         }
         let failed = import::fail(&*self.scope.db, self.id, reason, self.scope.cx.now);
