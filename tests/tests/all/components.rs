@@ -26,12 +26,39 @@ const SCHEDULED: [&str; 7] = [
     "rule",
     "timeline",
 ];
-/// What Spin 4.1 offers, beside WASI.
-const SPIN: [&str; 4] = [
+/// What components may import: each is offered by Spin 4.1, and nothing is here that no component of ours has a use for.
+/// A host's WASI 0.2 serves every patch of it, so that is left away.
+const OFFERED: [&str; 29] = [
     "spin:sqlite/sqlite@3.1.0",
     "spin:variables/variables@3.0.0",
-    "spin:key-value/key-value@3.0.0",
     "spin:postgres/postgres@4.2.0",
+    "wasi:cli/environment@0.2",
+    "wasi:cli/exit@0.2",
+    "wasi:cli/stderr@0.2",
+    "wasi:cli/stdin@0.2",
+    "wasi:cli/stdout@0.2",
+    "wasi:cli/terminal-input@0.2",
+    "wasi:cli/terminal-output@0.2",
+    "wasi:cli/terminal-stderr@0.2",
+    "wasi:cli/terminal-stdin@0.2",
+    "wasi:cli/terminal-stdout@0.2",
+    "wasi:clocks/monotonic-clock@0.2",
+    "wasi:clocks/wall-clock@0.2",
+    "wasi:http/outgoing-handler@0.2",
+    "wasi:http/types@0.2",
+    "wasi:io/error@0.2",
+    "wasi:io/poll@0.2",
+    "wasi:io/streams@0.2",
+    "wasi:random/insecure-seed@0.2",
+    "wasi:random/random@0.2",
+    "wasi:clocks/monotonic-clock@0.3.0",
+    "wasi:clocks/types@0.3.0",
+    "wasi:http/client@0.3.0",
+    "wasi:http/types@0.3.0",
+    // The types of the cron function, which the world names and nobody has to provide.
+    "fermyon:spin-cron/cron-types@2.0.0",
+    "error",
+    "metadata",
 ];
 
 /// The names that a component imports and exports.
@@ -65,11 +92,11 @@ fn interface(name: &str) -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 fn is_offered(import: &str) -> bool {
-    let wasi =
-        import.starts_with("wasi:") && (import.ends_with("@0.3.0") || import.contains("@0.2."));
-    // The types of the cron function, which the world names and nobody has to provide.
-    let cron = ["fermyon:spin-cron/cron-types@2.0.0", "error", "metadata"].contains(&import);
-    wasi || cron || SPIN.contains(&import)
+    let name = match import.split_once("@0.2.") {
+        Some((interface, _)) if import.starts_with("wasi:") => format!("{interface}@0.2"),
+        _ => import.to_owned(),
+    };
+    OFFERED.contains(&name.as_str())
 }
 
 #[test]
