@@ -1,5 +1,5 @@
 -- name: insert
-insert into custom_domain (name, tenant_id, token, created_at) values (?1, ?2, ?3, ?4);
+insert into custom_domain (name, tenant_id, token, created_at) values (?1, ?2, ?3, ?4) on conflict (name, tenant_id) do nothing;
 
 -- name: count
 select count(*) from custom_domain where tenant_id = ?1;

@@ -48,9 +48,15 @@ pub fn ask(
         if one(db, sql::COUNT, params![tenant_id])?.is_some_and(|r| r.int(0) >= max) {
             return Ok(false);
         }
-        db.execute(sql::INSERT, params![name, tenant_id, token, now])?;
+        insert(db, tenant_id, name, token, now)?;
         Ok(true)
     })
+}
+
+/// Keeps a name with a token; one that the tenant asked for before keeps its own.
+pub fn insert(db: &dyn Db, tenant_id: &str, name: &str, token: &str, now: i64) -> Result<()> {
+    db.execute(sql::INSERT, params![name, tenant_id, token, now])
+        .map(|_| ())
 }
 
 /// The names of a tenant, the oldest first.

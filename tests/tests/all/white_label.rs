@@ -101,6 +101,25 @@ fn a_client_logs_in_on_its_own_host_name_in_its_own_brand() {
     page.open(&format!("{}/subaccounts", sluice.url()));
     assert!(page.url().contains("/login"), "{}", page.url());
 
+    // Nor do answers that no browser shows: their fields, and those to what is not there or cannot be done.
+    for (method, path, status) in [
+        ("GET", "/login", 200),
+        ("PUT", "/login", 405),
+        ("GET", "/logout", 405),
+        ("GET", "/login/nowhere", 404),
+        ("GET", "/u/nobody", 404),
+        ("GET", "/static/nothing", 404),
+    ] {
+        let target = format!("{}{path}", sluice.url());
+        let answer = sub
+            .http
+            .anonymous()
+            .send(method, &target, &[("host", NAME)], b"");
+        let said = format!("{answer:?} {}", answer.text()).to_lowercase();
+        assert_eq!(answer.status, status, "{method} {path}: {said}");
+        assert!(!said.contains("sluice"), "{method} {path}: {said}");
+    }
+
     page.open(&format!("{home}/"));
     page.follow("form[action$='/logout'] button");
     page.open(&format!("{home}/leads"));
