@@ -232,7 +232,7 @@ fn a_proven_host_gets_links_only_of_those_whom_it_lets_in() {
     site.mails();
     let control = site.database(&Place::Control);
     custom_domain::insert(&*control, &place, "login.acme.test", "token", 1).expect("kept");
-    custom_domain::verify(&*control, &place, "login.acme.test", 1).expect("kept");
+    custom_domain::verify(&*control, &place, "login.acme.test", "token", 1).expect("kept");
     let asked = |email: &str| {
         let headers = [("host", "login.acme.test")];
         let form = format!("email={}", email.replace('@', "%40")).into_bytes();
