@@ -146,7 +146,20 @@ pub fn offer(db: &dyn Db, id: &str, join_hash: &str, join_until: i64) -> Result<
     Ok(db.execute(sql::OFFER, params![id, join_hash, join_until])? > 0)
 }
 
-/// Takes a token, once: (id, kind, name, slave of a worker). None when it is not good, or no longer.
+/// A node that has just joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// UUIDv7.
+    pub id: String,
+    /// `slave` or `worker`.
+    pub kind: String,
+    /// What people call it.
+    pub name: String,
+    /// The slave of a worker.
+    pub slave_id: Option<String>,
+}
+
+/// Takes a token, once. None when it is not good, or no longer.
 pub fn join(
     db: &dyn Db,
     join_hash: &str,
@@ -154,10 +167,15 @@ pub fn join(
     version: Option<&str>,
     kind: Option<&str>,
     now: i64,
-) -> Result<Option<(String, String, String, Option<String>)>> {
+) -> Result<Option<Joined>> {
     let (until, kind) = (now + ROTATION, kind.unwrap_or_default());
     let params = params![join_hash, now, credential_hash, until, version, kind];
-    Ok(one(db, sql::JOIN, params)?.map(|mut r| (r.text(0), r.text(1), r.text(2), r.opt_text(3))))
+    Ok(one(db, sql::JOIN, params)?.map(|mut r| Joined {
+        id: r.text(0),
+        kind: r.text(1),
+        name: r.text(2),
+        slave_id: r.opt_text(3),
+    }))
 }
 
 /// Lets a node that has joined work on (`active`), or take nothing new (`draining`).

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::audit::{self, Actor, Change};
-use store::node::{self, Known, Report};
+use store::node::{self, Joined, Known, Report};
 use store::{Db, transaction};
 
 use crate::assertion::{Claims, Issuer, Said, Signer, WorkerIdentity};
@@ -144,49 +144,49 @@ pub fn join(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
         true => transaction(db, || take(cx, db, request, &input, &credential))?,
         false => None,
     };
-    let Some((id, kind, name, slave)) = joined else {
+    let Some(joined) = joined else {
         return Err(Problem::unauthorized().detail(
             "This token was used already, has ended, was never given, or is for the other kind of node: slaves join with `sluice join`, workers with `sluice-worker join`. Ask for a new one: `sluice node add`, or `sluice node rotate`.",
         ));
     };
     let mut answer = json!({
-        "node_id": id,
-        "kind": kind,
-        "name": name,
+        "node_id": joined.id,
+        "kind": joined.kind,
+        "name": joined.name,
         "credential": credential,
         "master_public_key": Signer::new(Issuer::Master, &cx.config.secret_key).public_key(),
     });
-    if let Some(slave) = slave {
+    if let Some(slave) = joined.slave_id {
         answer["slave_url"] = slave_url(cx, db, &slave)?.into();
     }
     Ok(Response::json(200, &answer))
 }
 
-/// Uses a token up, and notes it: (id, kind, name, slave of a worker).
+/// Uses a token up, and notes it.
 fn take(
     cx: &Context<'_>,
     db: &dyn Db,
     request: &Request,
     input: &Join,
     credential: &str,
-) -> store::Result<Option<(String, String, String, Option<String>)>> {
+) -> store::Result<Option<Joined>> {
     let hashes = (
         auth::token_hash("join", &input.token),
         auth::token_hash("node", credential),
     );
     let (version, kind) = (input.version.as_deref(), input.kind.as_deref());
     let joined = node::join(db, &hashes.0, &hashes.1, version, kind, cx.now)?;
-    if let Some((id, _, name, _)) = &joined {
+    if let Some(joined) = &joined {
         let by = Actor {
-            who: name.clone(),
+            who: joined.name.clone(),
             via: "join token".to_owned(),
             address: Client::of(request).text(),
             ..Actor::default()
         };
         let change = Change {
             action: "node.joined",
-            subject_id: id,
-            subject: name,
+            subject_id: &joined.id,
+            subject: &joined.name,
             ..Change::default()
         };
         audit::record(db, cx.now, &by, &change)?;
