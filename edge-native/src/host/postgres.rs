@@ -50,17 +50,18 @@ impl Client {
         allowed: &[crate::config::outbound::AllowedHost],
         key: Key,
     ) -> impl Future<Output = Result<Connection, Error>> + Send + use<> {
-        let target = self.pools.target(&key).map_err(refuse);
+        let target = self.pools.target(&key).map_err(|why| why.to_string());
         let target = target.and_then(|target| match target.forbidden(allowed) {
             None => Ok(target),
-            Some(host) => Err(Error::ConnectionFailed(format!(
+            Some(host) => Err(format!(
                 "the component may not connect to {host}; list `postgres://{host}` in its \
                  `allowed_outbound_hosts`"
-            ))),
+            )),
         });
         let (pools, held) = (self.pools.clone(), self.held.clone());
         async move {
-            let loan = pools.take(&key, &target?, &held).await.map_err(refuse)?;
+            let target = target.map_err(Error::ConnectionFailed)?;
+            let loan = pools.take(&key, &target, &held).await.map_err(refuse)?;
             Ok(Connection {
                 loan: Some(loan),
                 working: Weak::new(),

@@ -276,7 +276,10 @@ fn time_of(micros: i64) -> Result<(u8, u8, u8, u32), BoxError> {
     ))
 }
 
-fn datetime(raw: &[u8]) -> Result<(i32, u8, u8, u8, u8, u8, u32), BoxError> {
+/// Year, month, day, hour, minute, second, nanosecond: as Spin has it.
+type Datetime = (i32, u8, u8, u8, u8, u8, u32);
+
+fn datetime(raw: &[u8]) -> Result<Datetime, BoxError> {
     let time = epoch().checked_add_signed(TimeDelta::microseconds(micros(raw)?));
     let time = time.ok_or("the time is out of range")?;
     let part = |part: u32| u8::try_from(part).map_err(BoxError::from);
