@@ -2,9 +2,11 @@
 
 mod site;
 
+use domain::identity::Role;
 use http::Method;
 use site::{Person, Site, text};
 use store::tenant_state::{self, State};
+use store::user::{self, User};
 use store::{Place, custom_domain};
 use web::Response;
 
@@ -20,6 +22,23 @@ fn tenant(site: &Site) -> (Person<'_>, String) {
     custom_domain::ask(&*control, &id, HOST, "token", 1, 1).expect("kept");
     custom_domain::verify(&*control, &id, HOST, "token", 1).expect("kept");
     (owner, id)
+}
+
+/// One of the client's own people: `bo@client.test`.
+fn client(site: &Site, subaccount: &str) {
+    let db = site.master();
+    let owner = user::by_email(&*db, ANN).expect("an answer").expect("Ann");
+    let email = "bo@client.test".to_owned();
+    let bo = User::new(
+        "bo".into(),
+        owner.account_id,
+        email,
+        "-".into(),
+        Role::Client,
+        1,
+    );
+    assert!(user::insert(&*db, &bo).expect("kept"));
+    user::put_grant(&*db, &bo.id, subaccount, Role::Client, 1).expect("kept");
 }
 
 fn by_name(site: &Site, method: Method, target: &str, fields: &[(&'static str, &str)]) -> Response {
@@ -105,8 +124,9 @@ fn no_page_of_a_tenants_host_names_us() {
 #[test]
 fn mails_asked_for_on_a_tenants_host_are_in_its_name() {
     let site = Site::new();
-    tenant(&site);
-    let form = b"email=ann%40agency.test".to_vec();
+    let (_, id) = tenant(&site);
+    client(&site, &id);
+    let form = b"email=bo%40client.test".to_vec();
     site.mails();
     let fields = [("host", HOST), CLIENT];
     let asked = site.send(Method::POST, "/forgot", &fields, form);
