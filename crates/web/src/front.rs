@@ -117,10 +117,11 @@ pub fn received(cx: &Context<'_>, request: &Request) -> Result<Option<(Request, 
         .copied()
         .unwrap_or_default()
         .to_owned();
-    if !PATHS.contains(&first.as_str())
-        || !matches!(request.method, Method::GET | Method::HEAD | Method::POST)
-    {
+    if !PATHS.contains(&first.as_str()) {
         return Err(Problem::not_found());
+    }
+    if !matches!(request.method, Method::GET | Method::HEAD | Method::POST) {
+        return Err(Problem::method_not_allowed());
     }
     let mut request = request.clone();
     request.headers.remove(FIELD);

@@ -126,7 +126,9 @@ fn everything_described_is_there_and_answers_as_described() {
             conforms(&api, schema, &reply.json(), &format!("{method} {path}"));
         }
     }
-    made_things_conform(&api, &caller, &agency.browser.under(&sluice.url()), &sub);
+    // Among what was called is logging out.
+    let other = Agency::sign_up(&sluice);
+    made_things_conform(&api, &caller, &other.browser.under(&sluice.url()), &sub);
 }
 
 /// Calls that make something, with their real bodies. A key is made by a person.
