@@ -1,5 +1,6 @@
 //! Who changed what. Write it in the transaction of the change.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::node;
@@ -48,8 +49,8 @@ pub struct Change<'a> {
     pub after: Option<Value>,
 }
 
-/// One line of the log.
-#[derive(Debug, Clone, PartialEq)]
+/// One line of the log, as the API shows it too.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
     /// Grows.
     pub id: i64,

@@ -62,11 +62,6 @@ impl State {
     pub fn works(self) -> bool {
         self == State::Active
     }
-
-    /// Whether people may look at it.
-    pub fn is_read(self) -> bool {
-        matches!(self, State::Active | State::Moving | State::Frozen)
-    }
 }
 
 /// What is known of a tenant.

@@ -270,6 +270,15 @@ impl Page {
         &self.faults
     }
 
+    /// The faults but for refusals and what is not there: where those are looked for, they are errors by their status.
+    pub fn unexpected_faults(&mut self) -> Vec<String> {
+        let faults = self.faults().iter();
+        faults
+            .filter(|f| !f.contains("status of 40") && !f.contains("status of 42"))
+            .cloned()
+            .collect()
+    }
+
     /// The value of a script; waits for a promise.
     pub fn eval(&mut self, script: &str) -> Value {
         let options = json!({"expression": script, "returnByValue": true, "awaitPromise": true});

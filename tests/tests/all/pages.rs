@@ -123,12 +123,7 @@ fn walk((device, width, height): (&str, u32, u32)) {
     look(&mut page, "unsubscribed");
 
     // A refused log-in and a page that is not there are errors by status; nothing else may be.
-    let faults: Vec<_> = page
-        .faults()
-        .iter()
-        .filter(|f| !f.contains("status of 40") && !f.contains("status of 42"))
-        .cloned()
-        .collect();
+    let faults = page.unexpected_faults();
     assert!(faults.is_empty(), "{faults:?}");
 }
 

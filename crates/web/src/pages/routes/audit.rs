@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use store::Db;
+use store::audit::Entry;
 
 use super::pager;
 use crate::context::Context;
@@ -65,8 +66,8 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Pair> {
 }
 
 pub fn list(cx: &Context<'_>, db: &dyn Db, caller: &Caller, request: &Request) -> Answer {
-    let (entries, next) = api::views(db, caller, request)?;
-    let row = |e: api::View| EntryRow {
+    let (entries, next) = api::entries(db, caller, request)?;
+    let row = |e: Entry| EntryRow {
         at: e.at,
         action: action(&e.action),
         subject: e.subject,
