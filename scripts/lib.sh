@@ -18,6 +18,8 @@ export CARGO_TARGET_DIR=$ROOT/target
 COMPONENTS=(master slave allocate heartbeat ingest import plan rule timeline)
 # The native programs.
 PROGRAMS=(edge-native worker-native)
+# What is tested apart from them, with the end-to-end scenarios.
+LIBRARIES=(domain worker-api store store-native stages web testkit tests)
 
 say() { printf '%s\n' "sluice: $*" >&2; }
 fail() { say "$*"; exit 1; }

@@ -85,7 +85,7 @@ fn load_and_mails() {
     sub.import("tag=hot", &file);
     let floor = Floor::start(&scratch);
     let key = agency
-        .http
+        .browser
         .post("/api/v1/api-keys", &json!({"name": "bench"}))
         .expect(201)
         .json();
