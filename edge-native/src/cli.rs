@@ -126,13 +126,16 @@ pub enum TenantCommand {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
-    /// Read such a file into an empty sub-account; its profiles are switched off.
+    /// Read such a file into an empty sub-account; its profiles are switched off, and what waits to be sent is canceled.
     Restore {
         /// The file.
         from: PathBuf,
         /// The sub-account.
         #[arg(long, value_name = "ID")]
         to: String,
+        /// Let what waits go on when its profiles are switched on: the sub-account that was archived is no more.
+        #[arg(long)]
+        keep_pending: bool,
     },
 }
 

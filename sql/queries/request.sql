@@ -113,6 +113,17 @@ update request set status = 'canceled', finished_at = ?2, updated_at = ?2, wait_
 where id = ?1 and status = 'pending'
 returning id, lead_id, profile_id, rule_id;
 
+-- name: note-unbegun
+-- What `cancel-unbegun` is about to end, for the log.
+insert into event (at, kind, lead_id, rule_id, profile_id, request_id)
+select cast(?1 as bigint), 'outreach_canceled', lead_id, rule_id, profile_id, id from request
+where status = 'pending' or (status = 'running' and begun_at is null);
+
+-- name: cancel-unbegun
+update request set status = 'canceled', error = ?2, finished_at = ?1, updated_at = ?1, wait_reason = null, lease_token = null,
+  lease_until = null
+where status = 'pending' or (status = 'running' and begun_at is null);
+
 -- name: counts-of-rule
 select status, count(*) from request where rule_id = ?1 group by status;
 

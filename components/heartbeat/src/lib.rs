@@ -1,5 +1,5 @@
 //! What a slave does by itself from time to time: it tells the master how it is (version, room, schemas, what is known of
-//! the machine), and looks whether its host names are still their owners'.
+//! the machine), looks whether its host names are still their owners', and whether slots that were set aside are empty now.
 
 mod names;
 
@@ -7,7 +7,7 @@ use glue::outbound::{Call, JSON, call};
 use glue::{Labels, now};
 use serde_json::{Value, json};
 use store::migrate::{SLAVE, TENANT, latest};
-use store::{Db, tenant};
+use store::{Db, slot, tenant};
 use web::Config;
 use web::master::node::Heartbeat;
 
@@ -18,6 +18,7 @@ fn run(config: &Config) -> Result<String, String> {
     let told = report(config, &*control);
     // A master that is away is no reason to leave names alone.
     let names = names::look(config, &*control).map_err(|e| e.to_string())?;
+    slot::look_again(&Labels, &*control, now()).map_err(|e| e.to_string())?;
     Ok(format!("{}, {names} names looked at", told?))
 }
 

@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use http_body_util::BodyDataStream;
 use spin_sdk::wasip3::http_compat::IncomingRequestBody;
-use web::slave::archive::{Restoration, admit};
+use web::slave::archive::{Pending, Restoration, admit};
 use web::{Context, Identity, Problem, Request, Response};
 
 /// Answers a restoration.
@@ -24,7 +24,7 @@ async fn keep(
     who: Option<&Identity>,
     body: IncomingRequestBody,
 ) -> Result<Response, Problem> {
-    let mut restoration = Restoration::begin(admit(cx, request, who)?)?;
+    let mut restoration = Restoration::begin(admit(cx, request, who)?, Pending::of(request)?)?;
     let mut bytes = BodyDataStream::new(body);
     while let Some(part) = bytes.next().await {
         let part = part.map_err(|reason| {

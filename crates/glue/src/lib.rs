@@ -34,6 +34,10 @@ impl Open for Labels {
         })
     }
 
+    fn has_tenant_server(&self) -> bool {
+        known().is_ok_and(|config| !config.tenant_database.is_empty())
+    }
+
     fn tenant_server(&self) -> store::Result<Option<Server>> {
         let config = known()?;
         if config.tenant_database.is_empty() {

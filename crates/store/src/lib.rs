@@ -33,6 +33,7 @@ pub mod rule;
 pub mod server;
 pub mod session;
 pub mod setting;
+pub mod slot;
 pub mod subaccount;
 pub mod suppression;
 pub mod tag;

@@ -203,7 +203,12 @@ pub trait Open {
     /// When there is no such place here, or it cannot be opened.
     fn open(&self, place: &Place) -> Result<Box<dyn Db>>;
 
-    /// The server on which new tenants get databases of their own; none where they get slots.
+    /// Whether new tenants get databases of their own on a server, rather than slots.
+    fn has_tenant_server(&self) -> bool {
+        false
+    }
+
+    /// The server on which tenants have databases of their own; none where they get slots.
     ///
     /// # Errors
     /// When it cannot be reached.

@@ -341,6 +341,12 @@ pub fn cancel(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
     Ok(true)
 }
 
+/// Cancels all that has not begun, and says why; how many they were. Call it inside a transaction.
+pub fn cancel_unbegun(db: &dyn Db, reason: &str, now: i64) -> Result<u64> {
+    db.execute(sql::NOTE_UNBEGUN, params![now])?;
+    db.execute(sql::CANCEL_UNBEGUN, params![now, reason])
+}
+
 /// How many requests a rule made, by status.
 pub fn counts_of_rule(db: &dyn Db, rule_id: i64) -> Result<Vec<(String, i64)>> {
     Ok(db

@@ -5,7 +5,8 @@ use crate::migrate::{SLAVE, TENANT, latest, migrate};
 use crate::params;
 use crate::port::{Db, Engine, Error, Open, Place, Result, Row, one};
 use crate::queries::tenant as sql;
-use crate::server;
+use crate::server::{self, Server};
+use crate::slot;
 
 /// One tenant and where its database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +23,9 @@ pub struct Tenant {
     pub schema_version: i64,
 }
 
-/// Gives a tenant a database: one of its own on the server for tenants where there is one, else the lowest free slot.
-/// Asking again for the same tenant changes nothing, and finishes what broke off. None: all slots are taken.
+/// Takes note of a tenant and of where its database is going to be: one of its own on the server for tenants where there is
+/// one, else the lowest free slot. Only rows are written; [`settle`] makes the database. Asking again for the same tenant
+/// changes nothing. None: all slots are taken.
 pub fn allocate(
     stores: &dyn Open,
     control: &dyn Db,
@@ -33,26 +35,51 @@ pub fn allocate(
     slots: i64,
     now: i64,
 ) -> Result<Option<Tenant>> {
-    let server = stores.tenant_server()?;
     // Only reads where the tenant is here already: asking again is frequent, and must not wait for writers.
-    let mut tenant = get(control, id)?;
-    if tenant.is_none() {
-        match server {
-            Some(_) => {
-                let database = server::database_of(id)?;
-                let row = params![id, account_id, name, database, slots, now];
-                control.execute(sql::INSERT_DATABASE, row)?
+    if let Some(tenant) = get(control, id)? {
+        return Ok(Some(tenant));
+    }
+    match stores.has_tenant_server() {
+        true => {
+            let database = server::database_of(id)?;
+            let row = params![id, account_id, name, database, slots, now];
+            control.execute(sql::INSERT_DATABASE, row)?
+        }
+        false => control.execute(sql::INSERT_SLOT, params![id, account_id, name, slots, now])?,
+    };
+    get(control, id)
+}
+
+/// Makes a tenant's database, and opens it: call it after the transaction that allocated, because a server may take long.
+/// A slot that holds what is not the tenant's is set aside, and the tenant gets the next one. Finishes what broke off.
+/// None: all other slots are taken.
+///
+/// # Errors
+/// When a database cannot be made or opened. Ask again: what was made is used.
+pub fn settle(
+    stores: &dyn Open,
+    control: &dyn Db,
+    mut tenant: Tenant,
+    slots: i64,
+    now: i64,
+) -> Result<Option<Box<dyn Db>>> {
+    if tenant.schema_version == 0 {
+        if let Place::Database(name) = &tenant.place {
+            server(stores)?.create(name)?;
+        }
+        while !slot::claim(&*stores.open(&tenant.place)?, &tenant)? {
+            match slot::next(control, &tenant, slots, now)? {
+                Some(next) => tenant = next,
+                None => return Ok(None),
             }
-            None => control.execute(sql::INSERT_SLOT, params![id, account_id, name, slots, now])?,
-        };
-        tenant = get(control, id)?;
+        }
     }
-    if let (Some(server), Some(Place::Database(database))) =
-        (&server, tenant.as_ref().map(|t| &t.place))
-    {
-        server.create(database)?;
-    }
-    Ok(tenant)
+    open(stores, control, &tenant).map(Some)
+}
+
+fn server(stores: &dyn Open) -> Result<Server> {
+    let unset = || Error::Other("no server for tenants is set".to_owned());
+    stores.tenant_server()?.ok_or_else(unset)
 }
 
 /// A tenant by its id.
@@ -75,7 +102,7 @@ fn from_row(mut r: Row) -> Result<Tenant> {
     })
 }
 
-/// How many tenants live here.
+/// How many of the places for tenants are taken: by those that live here, and by slots that were set aside.
 pub fn count(db: &dyn Db) -> Result<i64> {
     Ok(one(db, sql::COUNT, &[])?.map_or(0, |r| r.int(0)))
 }
@@ -97,6 +124,9 @@ pub fn open_control(stores: &dyn Open) -> Result<Box<dyn Db>> {
 pub fn open(stores: &dyn Open, control: &dyn Db, tenant: &Tenant) -> Result<Box<dyn Db>> {
     let db = stores.open(&tenant.place)?;
     if tenant.schema_version != latest(TENANT) {
+        if !slot::claim(&*db, tenant)? {
+            return Err(slot::foreign(tenant));
+        }
         let version = migrate(&*db, TENANT)?;
         set_schema_version(control, &tenant.id, version)?;
     }
@@ -148,11 +178,14 @@ pub fn destroy(stores: &dyn Open, control: &dyn Db, id: &str) -> Result<()> {
         return Ok(());
     };
     match &tenant.place {
-        Place::Database(name) => {
-            let unset = || Error::Other("no server for tenants is set".to_owned());
-            stores.tenant_server()?.ok_or_else(unset)?.destroy(name)?;
+        Place::Database(name) => server(stores)?.destroy(name)?,
+        place => {
+            let db = stores.open(place)?;
+            // What is somebody else's is not erased; whoever gets the slot next sets it aside.
+            if slot::claim(&*db, &tenant)? {
+                wipe(&*db)?;
+            }
         }
-        place => wipe(&*stores.open(place)?)?,
     }
     control.execute(sql::DELETE, params![id]).map(|_| ())
 }
@@ -163,6 +196,7 @@ fn wipe(db: &dyn Db) -> Result<()> {
     if db.engine() != Engine::Sqlite {
         return Ok(());
     }
+    slot::disown(db)?;
     db.execute("vacuum", &[])?;
     match one(db, "pragma wal_checkpoint(truncate)", &[])?.is_some_and(|r| r.flag(0)) {
         true => Err(Error::Busy("somebody still reads the database".to_owned())),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use store::migrate::{TENANT, latest, migrate};
 use store::server::{Server, database_of};
-use store::{Db, Engine, Error, Open, Place, Result, Row, Value, params, tenant};
+use store::{Db, Engine, Error, Open, Place, Result, Row, Value, params, slot, tenant};
 use store_native::{Sqlite, connect};
 use testkit::postgres::{Kind, Scratch, server};
 use testkit::{ENGINES, on_both};
@@ -44,7 +44,14 @@ impl Node {
     }
 
     fn allocate(&self, id: &str, slots: i64) -> Result<Option<tenant::Tenant>> {
-        tenant::allocate(self, &*self.control(), id, "a", "Acme", slots, 1)
+        let control = self.control();
+        let Some(found) = tenant::allocate(self, &*control, id, "a", "Acme", slots, 1)? else {
+            return Ok(None);
+        };
+        match tenant::settle(self, &*control, found, slots, 1)? {
+            Some(_) => tenant::get(&*control, id),
+            None => Ok(None),
+        }
     }
 
     fn file(&self, place: &Place) -> PathBuf {
@@ -79,6 +86,10 @@ impl Open for Node {
             (Place::Control, Some(control)) => Box::new(control.again()),
             (place, _) => Box::new(Sqlite::open(&self.file(place))?),
         })
+    }
+
+    fn has_tenant_server(&self) -> bool {
+        self.control.is_some()
     }
 
     fn tenant_server(&self) -> Result<Option<Server>> {
@@ -208,6 +219,65 @@ fn what_is_destroyed_is_gone_and_makes_room() {
 }
 
 #[test]
+fn a_slot_whose_owner_the_node_forgot_is_set_aside_until_it_is_empty() {
+    let node = Node::new(Engine::Sqlite);
+    let (lost, next, last) = (id(), id(), id());
+    let allocate = |id: &str| node.allocate(id, 2).expect("an answer");
+    let tenant = allocate(&lost).expect("room");
+    let control = node.control();
+    let db = tenant::open(&node, &*control, &tenant).expect("a tenant");
+    let secret = "insert into setting (key, value) values ('k', 'nobody else may see this')";
+    db.execute(secret, &[]).expect("kept");
+
+    // An older copy of the control database is put back.
+    control
+        .execute("delete from tenant where id = ?1", params![&lost])
+        .expect("forgotten");
+    assert_eq!(allocate(&next).expect("the second").place, Place::Slot(2));
+    assert_eq!(tenant::count(&*control), Ok(2));
+    assert_eq!(allocate(&last), None);
+    assert_eq!(tenant::get(&*control, &last), Ok(None));
+    let kept = db.query("select value from setting where key = 'k'", &[]);
+    assert_eq!(kept.expect("rows").len(), 1);
+
+    // Somebody saves what is in it, and takes the file away.
+    let hour = 60 * 60 * 1000;
+    assert_eq!(slot::look_again(&node, &*control, 2 * hour), Ok(0));
+    drop(db);
+    for end in ["", "-wal", "-shm"] {
+        let mut file = node.file(&Place::Slot(1)).into_os_string();
+        file.push(end);
+        let _ = fs::remove_file(file);
+    }
+    assert_eq!(slot::look_again(&node, &*control, 2 * hour + 1), Ok(0));
+    assert_eq!(slot::look_again(&node, &*control, 3 * hour), Ok(1));
+    assert_eq!(allocate(&last).expect("room again").place, Place::Slot(1));
+}
+
+#[test]
+fn a_tenant_is_not_shown_what_is_in_a_file_that_is_not_its_own() {
+    let node = Node::new(Engine::Sqlite);
+    let (one, two) = (id(), id());
+    let first = node.allocate(&one, 2).expect("an answer").expect("room");
+    let second = node.allocate(&two, 2).expect("an answer").expect("room");
+    let exchanged = tenant::Tenant {
+        place: second.place,
+        schema_version: 1,
+        ..first.clone()
+    };
+    let refused = tenant::open(&node, &*node.control(), &exchanged);
+    assert!(matches!(refused.err(), Some(Error::Other(_))));
+    // One from before files bore marks is its tenant's own.
+    let db = node.open(&first.place).expect("a file");
+    db.query("pragma user_version = 0", &[]).expect("unmarked");
+    let before = tenant::Tenant {
+        schema_version: 1,
+        ..first
+    };
+    assert!(tenant::open(&node, &*node.control(), &before).is_ok());
+}
+
+#[test]
 fn a_tenants_role_reaches_its_own_database_and_nothing_else() {
     let node = Node::new(Engine::Postgres);
     let (one, two) = (id(), id());
@@ -318,10 +388,11 @@ fn a_tenant_that_cannot_be_brought_up_to_date_stops_no_other() {
         let node = Node::new(engine);
         let mut ids: Vec<_> = (0..5).map(|_| id()).collect();
         ids.sort();
+        let control = node.control();
         for id in &ids {
             node.allocate(id, 9).expect("an answer").expect("room");
+            tenant::set_schema_version(&*control, id, 1).expect("an older version");
         }
-        let control = node.control();
         let broken = tenant::get(&*control, &ids[2])
             .expect("an answer")
             .expect("known");
@@ -353,7 +424,7 @@ fn a_tenant_that_cannot_be_brought_up_to_date_stops_no_other() {
                 .schema_version
         };
         assert_eq!(version(&ids[0]), latest(TENANT));
-        assert_eq!(version(&ids[2]), 0);
+        assert_eq!(version(&ids[2]), 1);
         for id in &ids {
             tenant::destroy(&node, &*control, id).expect("gone");
         }

@@ -10,7 +10,7 @@ use site::{Person, Site, text};
 use store::{Db, Open, Place, params, tenant};
 use testkit::dump;
 use web::slave::access;
-use web::slave::archive::{MEDIA, Restoration};
+use web::slave::archive::{MEDIA, Pending, Restoration};
 use web::{Body, Context, Response};
 
 struct World {
@@ -95,7 +95,11 @@ impl World {
     }
 
     fn restore(&self, base: &str, archive: &[u8]) -> (u16, Value) {
-        let target = format!("{base}/api/v1/archive");
+        self.restore_as(base, archive, "?pending=keep")
+    }
+
+    fn restore_as(&self, base: &str, archive: &[u8], query: &str) -> (u16, Value) {
+        let target = format!("{base}/api/v1/archive{query}");
         let answer = self.call(Method::PUT, &target, MEDIA, archive);
         let json = serde_json::from_str(&text(&answer)).expect("JSON");
         (answer.status.as_u16(), json)
@@ -109,12 +113,44 @@ impl World {
 }
 
 #[test]
+fn what_waited_in_an_archive_is_not_sent_a_second_time() {
+    let world = World::new();
+    let pending = |base: &str, status: &str| {
+        let target = format!("{base}/api/v1/requests?status={status}");
+        let (_, found) = world.json(Method::GET, &target, &json!({}));
+        found["items"].as_array().expect("requests").clone()
+    };
+    let waiting = pending(&world.full, "pending").len();
+    assert!(waiting > 0, "something waits in the original");
+    let archive = world.archive();
+    let (status, why) = world.restore_as(&world.empty, &archive, "?pending=maybe");
+    assert_eq!(
+        (status, &why["errors"][0]["field"]),
+        (422, &json!("pending")),
+        "{why}"
+    );
+    let (status, restored) = world.restore_as(&world.empty, &archive, "");
+    assert_eq!(status, 200, "{restored}");
+    assert_eq!(restored["requests_canceled"], waiting);
+    assert_eq!(pending(&world.empty, "pending").len(), 0);
+    let canceled = pending(&world.empty, "canceled");
+    assert_eq!(canceled.len(), waiting);
+    let reason = canceled[0]["error"].as_str().expect("a reason");
+    assert!(reason.contains("may have sent it"), "{reason}");
+    let log = "select count(*) from event where kind = 'outreach_canceled'";
+    let log = world.database(&world.empty).query(log, &[]).expect("rows");
+    assert_eq!(log[0].int(0), waiting as i64);
+    assert_eq!(pending(&world.full, "pending").len(), waiting);
+}
+
+#[test]
 fn what_is_restored_is_what_was_archived_with_its_profiles_switched_off() {
     let world = World::new();
     let archive = world.archive();
     let (status, restored) = world.restore(&world.empty, &archive);
     assert_eq!(status, 200, "{restored}");
     assert_eq!(restored["profiles_paused"], 1);
+    assert_eq!(restored["requests_canceled"], 0);
     let rows = archive
         .split(|b| *b == b'\n')
         .filter(|l| l.starts_with(b"["));
@@ -192,7 +228,7 @@ fn nothing_is_served_while_an_archive_is_read_and_whoever_dies_over_it_leaves_no
         migrated: &migrated,
     };
     let scope = access::any(&cx, &world.empty[3..]).expect("a tenant");
-    let mut restoration = Restoration::begin(scope).expect("it begins");
+    let mut restoration = Restoration::begin(scope, Pending::Keep).expect("it begins");
     restoration
         .push(&archive[..archive.len() / 2], cx.now)
         .expect("half of it");

@@ -54,16 +54,18 @@ fn last_line(file: &mut File) -> Result<Value> {
     Ok(serde_json::from_slice(line.unwrap_or_default()).unwrap_or_default())
 }
 
-/// Reads a file into an empty sub-account.
-pub fn restore(master: &Master, from: &Path, id: &str) -> Result<()> {
+/// Reads a file into an empty sub-account. What waits in it ends there, or goes on when it is to be kept.
+pub fn restore(master: &Master, from: &Path, id: &str, keep_pending: bool) -> Result<()> {
     let file = File::open(from).with_context(|| from.display().to_string())?;
-    let (status, answer) = master.home_of(id)?.upload(&path(id), MEDIA, file)?;
+    let pending = if keep_pending { "keep" } else { "cancel" };
+    let path = format!("{}?pending={pending}", path(id));
+    let (status, answer) = master.home_of(id)?.upload(&path, MEDIA, file)?;
     if status != 200 {
         bail!("the slave answered {status}: {}", reason(&answer));
     }
     println!(
-        "{id}: {} rows of {} tables, {} profiles paused",
-        answer["rows"], answer["tables"], answer["profiles_paused"]
+        "{id}: {} rows of {} tables, {} profiles paused, {} requests canceled",
+        answer["rows"], answer["tables"], answer["profiles_paused"], answer["requests_canceled"]
     );
     Ok(())
 }

@@ -27,7 +27,11 @@ pub fn run(at: &AtMaster, command: &TenantCommand) -> Result<()> {
         }
         TenantCommand::Move { id, to } => return relocate(&master, &path(id), to.as_deref()),
         TenantCommand::Archive { id, to } => return archive::write(&master, id, to),
-        TenantCommand::Restore { from, to } => return archive::restore(&master, from, to),
+        TenantCommand::Restore {
+            from,
+            to,
+            keep_pending,
+        } => return archive::restore(&master, from, to, *keep_pending),
     };
     show(&now);
     Ok(())

@@ -4,7 +4,7 @@ use domain::identity::{Action, Identity};
 use http::Method;
 use serde::Serialize;
 use store::archive::{Error, Reader, Writer};
-use store::{Db, profile, tenant, tenant_state, work};
+use store::{Db, profile, request, tenant, tenant_state, work};
 
 use crate::auth;
 use crate::context::Context;
@@ -15,6 +15,8 @@ use crate::slave::{Scope, access};
 pub const MEDIA: &str = "application/x-ndjson";
 /// How often whoever reads an archive says that they are alive, in milliseconds.
 const ALIVE: i64 = 5_000;
+/// What a request that was canceled says.
+const MAY_BE_SENT: &str = "It waited when the archive was made: the original may have sent it since, so it was not restored to be sent.";
 /// The stages that look at what was restored.
 pub const STAGES: [&str; 7] = [
     "ingest", "import", "rule", "plan", "claim", "timeline", "profiles",
@@ -95,8 +97,32 @@ pub struct Restoration<'a> {
     control: Box<dyn Db>,
     id: String,
     reader: Option<Reader>,
+    pending: Pending,
     /// When somebody was last told that this is alive.
     told_at: i64,
+}
+
+/// What becomes of requests that have not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    /// They end: the original may have sent them.
+    Cancel,
+    /// They go on when their profiles are switched on: the original is no more.
+    Keep,
+}
+
+impl Pending {
+    /// What `?pending=` of a request says.
+    ///
+    /// # Errors
+    /// 422 when it is neither `cancel` nor `keep`.
+    pub fn of(request: &Request) -> Result<Pending, Problem> {
+        match request.param("pending").as_deref() {
+            None | Some("cancel") => Ok(Pending::Cancel),
+            Some("keep") => Ok(Pending::Keep),
+            Some(_) => Err(Problem::invalid("pending", "must be cancel or keep")),
+        }
+    }
 }
 
 /// What was restored.
@@ -108,6 +134,8 @@ pub struct Restored {
     pub rows: u64,
     /// How many profiles were switched off.
     pub profiles_paused: u64,
+    /// How many requests were canceled that had not begun.
+    pub requests_canceled: u64,
 }
 
 impl<'a> Restoration<'a> {
@@ -115,7 +143,7 @@ impl<'a> Restoration<'a> {
     ///
     /// # Errors
     /// 409 while it is not active, or already being restored; or when the store fails.
-    pub fn begin(scope: Scope<'a>) -> Result<Self, Problem> {
+    pub fn begin(scope: Scope<'a>, pending: Pending) -> Result<Self, Problem> {
         let (cx, id) = (scope.cx, scope.tenant.id);
         if !tenant_state::restore(&*scope.control, &id, cx.now)? {
             return Err(Problem::new(409, "The sub-account is not active").detail(
@@ -127,6 +155,7 @@ impl<'a> Restoration<'a> {
             control: scope.control,
             id,
             reader: Some(Reader::new(scope.db)),
+            pending,
             told_at: cx.now,
         };
         // The archive may be of an older version, and whoever reads it may die before it is brought up to date.
@@ -150,19 +179,23 @@ impl<'a> Restoration<'a> {
         reader.push(bytes).map_err(problem)
     }
 
-    /// Keeps all of it, with its profiles switched off: what waits in it may have been sent since, by the sub-account
-    /// that it was made of.
+    /// Keeps all of it, with its profiles switched off and, unless it was asked for otherwise, without what waits in it:
+    /// the sub-account that the archive was made of may have sent that since.
     ///
     /// # Errors
     /// 422 when the archive breaks off, or when the store fails.
     pub fn finish(mut self) -> Result<Response, Problem> {
-        let (now, mut paused) = (self.cx.now, 0);
+        let (now, pending) = (self.cx.now, self.pending);
+        let (mut paused, mut canceled) = (0, 0);
         for stage in STAGES {
             work::mark(&*self.control, &self.id, stage, now, now)?;
         }
         let reader = self.reader.take().ok_or_else(Problem::not_found)?;
         let summary = reader.finish(|db| {
             paused = profile::pause_all(db, now)?;
+            if pending == Pending::Cancel {
+                canceled = request::cancel_unbegun(db, MAY_BE_SENT, now)?;
+            }
             Ok(())
         });
         let summary = summary.map_err(problem)?;
@@ -170,6 +203,7 @@ impl<'a> Restoration<'a> {
             tables: summary.tables,
             rows: summary.rows,
             profiles_paused: paused,
+            requests_canceled: canceled,
         };
         Ok(Response::json(200, &restored))
     }

@@ -4,8 +4,9 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 use stages::allocate::{Placed, Placement, Wish};
+use store::tenant::{self, Tenant};
 use store::tenant_state::{self, State};
-use store::{Db, tenant, transaction};
+use store::{Db, transaction};
 
 use crate::context::Context;
 use crate::http::{Answer, Problem, Request, Response};
@@ -128,9 +129,27 @@ fn place(cx: &Context<'_>, id: &str, placement: &Placement) -> Answer {
             false => Err(busy()),
         }
     })?;
-    tenant::open(cx.stores, &*control, &tenant)?;
+    settle(cx, &*control, tenant)?;
     let base_url = format!("{}/s/{id}", cx.config.public_url);
     Ok(Response::json(200, &room(cx, &*control, base_url)?))
+}
+
+/// Makes the database of a tenant that was allocated, and opens it.
+pub(super) fn settle(
+    cx: &Context<'_>,
+    control: &dyn Db,
+    tenant: Tenant,
+) -> Result<Box<dyn Db>, Problem> {
+    let id = tenant.id.clone();
+    let db = tenant::settle(cx.stores, control, tenant, cx.config.slots, cx.now)?;
+    let db = db.ok_or_else(|| full(cx))?;
+    if tenant_state::get(control, &id)?.state == State::Gone {
+        // It was let go of meanwhile: what was just made may have come after the end.
+        drop(db);
+        tenant::destroy(cx.stores, control, &id)?;
+        return Err(late());
+    }
+    Ok(db)
 }
 
 pub(super) fn full(cx: &Context<'_>) -> Problem {

@@ -14,7 +14,7 @@ use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
 use crate::seal::{LinkKey, Sealer};
 use crate::slave::archive::STAGES;
-use crate::slave::node::{busy, full, late, room};
+use crate::slave::node::{busy, full, late, room, settle};
 use crate::slave::profile::{opened, reseal};
 
 /// How long after the last change was let through the source is read, in milliseconds: longer than a request may run.
@@ -85,7 +85,7 @@ fn arrive(cx: &Context<'_>, id: &str, arrival: &Arrival) -> Answer {
         tenant_state::set(&*control, id, revision, State::Arriving, None, cx.now)?;
         Ok(tenant)
     })?;
-    let db = tenant::open(cx.stores, &*control, &tenant)?;
+    let db = settle(cx, &*control, tenant)?;
     told(&Arrived {
         position: copy::position(&*db).map_err(problem)?,
         complete: false,

@@ -13,7 +13,7 @@ use web::assertion::Said;
 use web::client::Client;
 use web::master::node::{Introspect, Introspected};
 use web::slave::access::Caller;
-use web::slave::archive::{self, Restoration};
+use web::slave::archive::{self, Pending, Restoration};
 use web::slave::upload::{Upload, is_upload};
 use web::slave::{self, access, custom_domain, site};
 use web::{Body, Config, Context, Identity, Problem, Request, Response, master};
@@ -339,7 +339,8 @@ fn restore(
     who: Option<&Identity>,
     body: &[u8],
 ) -> Result<Response, Problem> {
-    let mut restoration = Restoration::begin(archive::admit(cx, request, who)?)?;
+    let mut restoration =
+        Restoration::begin(archive::admit(cx, request, who)?, Pending::of(request)?)?;
     for part in body.chunks(1000) {
         restoration.push(part, cx.now)?;
     }
