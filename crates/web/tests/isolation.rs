@@ -311,7 +311,7 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
     calls
 }
 
-const PAGES: [(&str, &str, Action); 20] = [
+const PAGES: [(&str, &str, Action); 22] = [
     ("GET", "/", Read),
     ("GET", "/leads", Read),
     ("GET", "/leads/1", Read),
@@ -321,7 +321,9 @@ const PAGES: [(&str, &str, Action); 20] = [
     ("GET", "/profiles", Read),
     ("GET", "/requests", Read),
     ("GET", "/timeline", Read),
-    ("GET", "/settings", Read),
+    ("GET", "/profiles/new", Write),
+    ("GET", "/rules/new", Write),
+    ("GET", "/settings", Manage),
     ("GET", "/brand.css", Read),
     ("POST", "/imports", Write),
     ("POST", "/rules", Write),
@@ -613,6 +615,29 @@ fn only_those_who_run_the_installation_move_sub_accounts() {
             }
         }
     }
+}
+
+#[test]
+fn who_only_looks_is_shown_no_form_that_changes_anything() {
+    let world = World::new();
+    let page = |name: &str, path: &str| {
+        let caller = world.callers.iter().find(|c| c.name == name);
+        let target = format!("/s/{}{path}", world.one);
+        world.call(&caller.expect("a caller").shows, "GET", &target, &[], b"")
+    };
+    for path in ["", "/imports", "/profiles", "/rules"] {
+        let (seen, whole) = (page("client of one", path), page("member of one", path));
+        assert!(seen.status == 200 && whole.status == 200, "{path}");
+        // Logging out is for everybody.
+        let forms = |page: &Response| {
+            let text = text(page).replace("action=\"/logout\"", "");
+            text.matches("method=\"post\" action=").count() + text.matches("/new\"").count()
+        };
+        assert_eq!(forms(&seen), 0, "{path}");
+        assert!(forms(&whole) > 0, "{path}");
+    }
+    assert_eq!(page("client of one", "/rules/new").status, 403);
+    assert_eq!(page("member of one", "/rules/new").status, 200);
 }
 
 #[test]

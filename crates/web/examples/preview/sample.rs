@@ -53,13 +53,16 @@ pub fn fragment() -> String {
 }
 
 fn tenant() -> Page {
-    Page::tenant(
-        "/s/harbour",
-        "",
-        "Harbour Robotics",
-        "mira@northlight.example",
-        NOW,
-    )
+    Page {
+        writes: true,
+        ..Page::tenant(
+            "/s/harbour",
+            "",
+            "Harbour Robotics",
+            "mira@northlight.example",
+            NOW,
+        )
+    }
 }
 
 fn account() -> Page {

@@ -162,6 +162,8 @@ pub struct Page {
     pub subaccount: String,
     /// The sub-account's brand in the place of ours.
     pub look: Option<Look>,
+    /// Whether the person may change what the sub-account holds; others are shown no forms for it.
+    pub writes: bool,
     /// Whether the person may change the settings of the sub-account.
     pub manages: bool,
     /// E-mail of the person who is signed in.
@@ -196,6 +198,7 @@ impl Page {
             master_url: String::new(),
             subaccount: String::new(),
             look: None,
+            writes: false,
             manages: false,
             user: None,
             administers: false,
@@ -221,6 +224,7 @@ impl Page {
             master_url: master_url.into(),
             subaccount: subaccount.into(),
             look: None,
+            writes: false,
             manages: false,
             user: Some(user.into()),
             administers: false,

@@ -166,10 +166,11 @@ pub fn without_master(
 pub fn action(method: &Method, path: &[&str]) -> Action {
     match (method, path) {
         (_, ["api", "v1", "archive", ..]) => Action::Manage,
+        // Forms that only somebody who may send them is shown.
+        (_, ["profiles" | "rules", "new"]) => Action::Write,
+        (_, ["settings", ..]) => Action::Manage,
         (&Method::GET | &Method::HEAD, _) => Action::Read,
-        (_, ["settings", ..] | ["api", "v1", "settings" | "logo" | "domains", ..]) => {
-            Action::Manage
-        }
+        (_, ["api", "v1", "settings" | "logo" | "domains", ..]) => Action::Manage,
         _ => Action::Write,
     }
 }

@@ -335,6 +335,7 @@ fn tenant_frame(scope: &Scope<'_>, who: &Identity) -> Page {
     let cx = scope.cx;
     Page {
         look: look(scope),
+        writes: who.may_in(&scope.tenant.id, Action::Write),
         manages: who.may_in(&scope.tenant.id, Action::Manage),
         ..Page::tenant(
             scope.base(),
