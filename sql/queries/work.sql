@@ -37,6 +37,3 @@ delete from tenant_work where tenant_id = ?1 and stage = ?2 and lease_token = ?3
 -- name: postpone-unleased
 -- For work without a stage lease: comes back at `due_at` unless somebody promised earlier work meanwhile.
 update tenant_work set due_at = ?4 where tenant_id = ?1 and stage = ?2 and marked_at <= ?3;
-
--- name: next-due
-select min(due_at) from tenant_work where stage = ?1;

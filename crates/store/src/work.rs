@@ -3,7 +3,7 @@
 //! into a tenant for nothing, never a forgotten tenant.
 
 use crate::params;
-use crate::port::{Db, Result, one};
+use crate::port::{Db, Result};
 use crate::queries::work as sql;
 
 /// How long after a promise a stage keeps looking, although it found nothing: longer than any request may run.
@@ -108,9 +108,4 @@ pub fn requeue(db: &dyn Db, due: &Due, stage: &str, now: i64) -> Result<()> {
         params![&due.tenant_id, stage, due.marked_at, now],
     )
     .map(|_| ())
-}
-
-/// When a stage's next work is due.
-pub fn next_due(db: &dyn Db, stage: &str) -> Result<Option<i64>> {
-    Ok(one(db, sql::NEXT_DUE, params![stage])?.and_then(|r| r.opt_int(0)))
 }

@@ -198,7 +198,10 @@ fn a_server_that_cannot_serve_is_told_from_a_mistake() {
     victim.execute(PUT, params!["lost", "1"]).expect("written");
     let process = victim.wire().process().expect("a process");
     server().run(&format!("select pg_terminate_backend({process})"));
-    thread::sleep(Duration::from_millis(100));
+    let alive = format!("select count(*) from pg_stat_activity where pid = {process}");
+    while number(&db, &alive) > 0 {
+        thread::yield_now();
+    }
     away(victim.execute(PUT, params!["lost too", "1"]));
     assert!(victim.execute("commit", &[]).is_err());
     drop(victim);

@@ -185,7 +185,10 @@ fn what_is_destroyed_is_gone_and_makes_room() {
         tenant::destroy(&node, &*control, &one).expect("gone");
         tenant::destroy(&node, &*control, &one).expect("gone already");
         assert_eq!(tenant::get(&*control, &one), Ok(None));
-        assert_eq!(store::work::next_due(&*control, "plan"), Ok(None));
+        assert_eq!(
+            control.query("select stage from tenant_work", &[]),
+            Ok(vec![])
+        );
         match &tenant.place {
             Place::Database(name) => {
                 let left = "select 1 from pg_database where datname = ?1 union all select 1 from pg_roles where rolname = ?1";
