@@ -3,7 +3,7 @@
 use crate::host::sqlite_pool::Synchronous;
 use crate::serve::client::Network;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 /// The embedded host of Sluice.
@@ -254,7 +254,7 @@ pub struct Up {
     #[arg(long, default_value = "spin.toml")]
     pub manifest: PathBuf,
     /// Where to serve.
-    #[arg(long, default_value = "127.0.0.1:3000")]
+    #[arg(long, default_value = "127.0.0.1:3000", value_name = "HOST:PORT", value_parser = address)]
     pub listen: SocketAddr,
     /// The folder of databases, secrets and compiled code.
     #[arg(long, default_value = "data")]
@@ -395,6 +395,15 @@ pub struct LimitOptions {
     /// A file of certificates (PEM) that PostgreSQL servers may show, beside the usual authorities.
     #[arg(long)]
     pub postgres_roots: Option<PathBuf>,
+}
+
+/// A host with its port; a name stands for the first of its addresses.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let form = "write HOST:PORT, for instance 127.0.0.1:3000 or localhost:3000";
+    let mut found = text.to_socket_addrs().map_err(|e| format!("{e}; {form}"))?;
+    found
+        .next()
+        .ok_or_else(|| format!("it has no address; {form}"))
 }
 
 fn name_value(text: &str) -> Result<(String, String), String> {

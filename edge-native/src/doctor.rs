@@ -2,7 +2,7 @@
 
 use crate::cli::Up;
 use crate::config::fault::Faults;
-use crate::start;
+use crate::{databases, start};
 use anyhow::Result;
 
 /// Says what is wrong, and how to mend it; or that nothing is.
@@ -25,6 +25,24 @@ pub fn run(options: &Up) -> Result<()> {
         Some(worker) => println!("worker      {}", worker.program.display()),
         None => println!("worker      none asked for"),
     }
+    let databases = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(databases::look(&app.components));
+    let mut silent = 0;
+    for (name, answer) in databases {
+        match answer {
+            Ok(()) => println!("database    {name} answers"),
+            Err(reason) => {
+                silent += 1;
+                println!("database    {name} does not answer: {reason}");
+            }
+        }
+    }
+    anyhow::ensure!(
+        silent == 0,
+        "not all databases answer: start them, or mend their variables"
+    );
     println!("all is well");
     Ok(())
 }

@@ -6,6 +6,7 @@ mod admin;
 mod cli;
 mod config;
 mod data;
+mod databases;
 mod demo;
 mod doctor;
 mod engine;

@@ -9,7 +9,7 @@ use crate::config::variables::{self, Sources};
 use crate::config::{self, App};
 use crate::data::{DataFolder, Secrets};
 use crate::serve::Shared;
-use crate::{admin, demo, load, schedule, worker, world};
+use crate::{admin, databases, demo, load, schedule, worker, world};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -50,6 +50,17 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
     let variable = |name: &str| app.variables.get(name).cloned().unwrap_or_default();
     let (demo_password, node_secret) = (variable("demo_password"), variable("node_secret"));
     let worker = worker_program.and_then(|program| worker(program, options, &ports, &app, &data));
+    if let Some(Err(what)) = worker.as_ref().map(worker::check) {
+        faults.add(
+            "the worker",
+            what,
+            "mend the environment variable that it names",
+        );
+    }
+    databases::check(&app.components, faults);
+    if !has_joined(&app, faults) {
+        return None;
+    }
     if !app
         .components
         .values()
@@ -81,6 +92,25 @@ pub fn prepare(options: &Up, faults: &mut Faults) -> Option<Prepared> {
         local_url,
         demo_password,
     })
+}
+
+/// A slave without a master of its own must have joined one; compiling it before is time lost.
+fn has_joined(app: &App, faults: &mut Faults) -> bool {
+    let runs = |name: &str| app.components.contains_key(name);
+    let known = |name: &str| {
+        app.variables
+            .get(name)
+            .is_some_and(|value| !value.is_empty())
+    };
+    let joined = !runs("slave") || runs("master") || known("node_id");
+    if !joined {
+        faults.add(
+            "this node",
+            "it has not joined a master",
+            "run `sluice node add` there, and here `sluice join` with the token that it gives, and the same --data",
+        );
+    }
+    joined
 }
 
 fn data_folder(options: &Up, faults: &mut Faults) -> Option<DataFolder> {

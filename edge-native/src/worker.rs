@@ -86,6 +86,20 @@ pub async fn supervise(settings: Settings, mut stopping: watch::Receiver<bool>) 
     }
 }
 
+/// Lets the worker look at its settings, without working.
+///
+/// # Errors
+/// What it says is wrong with them.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    let mut command = command(settings, std::env::vars_os().map(|(name, _)| name));
+    let said = command.as_std_mut().arg("check").output();
+    let said = said.map_err(|error| format!("it cannot be started: {error}"))?;
+    match said.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&said.stderr).trim().to_owned()),
+    }
+}
+
 fn start(settings: &Settings) -> Result<Child> {
     command(settings, std::env::vars_os().map(|(name, _)| name))
         .stdin(Stdio::piped())

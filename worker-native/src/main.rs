@@ -8,7 +8,7 @@ use tokio::{
     sync::oneshot,
 };
 use worker_native::{
-    config::{Config, HELP},
+    config::{Config, HELP, Mistake},
     doctor,
     join::{self, Arguments},
     run,
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     match command.as_deref() {
         None => work(),
         Some("doctor") => examine(),
+        Some("check") => check(),
         Some("--version" | "-V") => {
             println!("sluice-worker {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             println!(
                 "sluice-worker            work until SIGTERM or SIGINT\n\
                  sluice-worker doctor     check the settings and the slave\n\
+                 sluice-worker check      check the settings alone\n\
                  sluice-worker join --master URL --token TOKEN [--slave URL] [--data DIR]\n\
                  \x20                        become a worker that the master knows, with a token\n\
                  \x20                        from `sluice node add --kind worker`, here or in\n\
@@ -63,15 +65,21 @@ fn join(arguments: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
+fn check() -> ExitCode {
+    read_config().map_or_else(refuse, |_| ExitCode::SUCCESS)
+}
+
+fn refuse(mistakes: Vec<Mistake>) -> ExitCode {
+    for mistake in mistakes {
+        eprintln!("{mistake}");
+    }
+    ExitCode::from(2)
+}
+
 fn work() -> ExitCode {
     let config = match read_config() {
         Ok(config) => config,
-        Err(mistakes) => {
-            for mistake in mistakes {
-                eprintln!("{mistake}");
-            }
-            return ExitCode::from(2);
-        }
+        Err(mistakes) => return refuse(mistakes),
     };
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -92,7 +100,7 @@ fn examine() -> ExitCode {
     })
 }
 
-fn read_config() -> Result<Config, Vec<worker_native::config::Mistake>> {
+fn read_config() -> Result<Config, Vec<Mistake>> {
     Config::read(|name| env::var(name).ok())
 }
 

@@ -30,6 +30,7 @@ pub mod profile;
 pub mod relocation;
 pub mod request;
 pub mod rule;
+mod scram;
 pub mod server;
 pub mod session;
 pub mod setting;

@@ -222,6 +222,34 @@ fn what_is_destroyed_is_gone_and_makes_room() {
 }
 
 #[test]
+fn an_administrator_may_be_less_than_a_superuser() {
+    let role = "plain_administrator";
+    server().run(&format!(
+        "do $$ begin create role {role} login createdb createrole password 'pw'; exception when duplicate_object then null; end $$"
+    ));
+    server().run(&format!("grant connect on database postgres to {role}"));
+    let of_admin = server().dsn("postgres");
+    let host = of_admin.split(' ').next().unwrap_or_default();
+    let dsn = format!("{host} user={role} password=pw dbname=postgres");
+    let name = database_of(&id()).expect("a UUID");
+    let plain = Server {
+        admin: Box::new(connect(&dsn).expect("a connection")),
+        password: Box::new(password),
+    };
+    plain.create(&name).expect("made");
+    plain.create(&name).expect("made already");
+    let tenant = connect(&dsn_as(&name, &name)).expect("the tenant's role gets in");
+    migrate(&tenant, TENANT).expect("it owns its database");
+    drop(tenant);
+    let stored = "select rolpassword like 'SCRAM-SHA-256$4096:%' from pg_authid where rolname = ?1";
+    let by_superuser = connect(&of_admin).expect("a connection");
+    let rows = by_superuser.query(stored, params![&name]).expect("a row");
+    assert!(rows[0].flag(0));
+    plain.destroy(&name).expect("gone");
+    assert!(connect(&dsn_as(&name, &name)).is_err());
+}
+
+#[test]
 fn a_slot_whose_owner_the_node_forgot_is_set_aside_until_it_is_empty() {
     let node = Node::new(Engine::Sqlite);
     let (lost, next, last) = (id(), id(), id());

@@ -20,8 +20,10 @@ const LONGEST_KEPT: usize = 64 << 10;
 
 /// Ends what the last user left: an open transaction, settings, locks, cursors, temporary tables.
 /// Prepared statements stay, which `DISCARD ALL` would not let them.
-const RESET: &str = "ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
+const RESET: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
                      SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
+/// Statements after which no transaction is open that was not open before.
+const PLAIN: [&str; 6] = ["select", "insert", "update", "delete", "with", "values"];
 
 /// A connection and its prepared statements.
 pub struct Wire {
@@ -32,6 +34,8 @@ pub struct Wire {
     busy: bool,
     used: bool,
     tainted: bool,
+    /// Whether a transaction may be open.
+    transacting: bool,
 }
 
 impl Drop for Wire {
@@ -77,6 +81,7 @@ impl Wire {
             busy: false,
             used: false,
             tainted: false,
+            transacting: false,
         }
     }
 
@@ -107,7 +112,11 @@ impl Wire {
 
     /// Removes the traces of the last user; `false` when that failed.
     pub async fn reset(&mut self, within: Duration) -> bool {
-        self.trifle(RESET, within).await
+        // The server logs a warning where there is nothing to roll back.
+        let rollback = if self.transacting { "ROLLBACK; " } else { "" };
+        let done = self.trifle(&format!("{rollback}{RESET}"), within).await;
+        self.transacting &= !done;
+        done
     }
 
     async fn trifle(&mut self, sql: &str, within: Duration) -> bool {
@@ -131,8 +140,16 @@ impl Wire {
         if self.client.is_closed() {
             return Err(self.unsent(lost("before the statement was sent")));
         }
+        if !self.transacting && is_rollback(sql) {
+            return Ok(Outcome {
+                columns: Vec::new(),
+                rows: Vec::new(),
+                affected: 0,
+            });
+        }
         self.busy = true;
         self.tainted |= begins_with(sql, &["prepare"]);
+        self.transacting |= !begins_with(sql, &PLAIN);
         let result = self.attempt(sql, parameters).await;
         let result = match result {
             // Somebody changed a table, or dropped all prepared statements: nothing was executed.
@@ -154,6 +171,7 @@ impl Wire {
         match result {
             Ok(outcome) => {
                 self.used = true;
+                self.transacting &= !(is_rollback(sql) || sql.eq_ignore_ascii_case("commit"));
                 Ok(outcome)
             }
             Err(step) => Err(self.failure(step)),
@@ -305,6 +323,10 @@ fn is_stale(error: &tokio_postgres::Error) -> bool {
     let changed = said.message().contains("cached plan must not change");
     *said.code() == SqlState::INVALID_SQL_STATEMENT_NAME
         || (*said.code() == SqlState::FEATURE_NOT_SUPPORTED && changed)
+}
+
+fn is_rollback(sql: &str) -> bool {
+    sql.eq_ignore_ascii_case("rollback")
 }
 
 fn begins_with(sql: &str, words: &[&str]) -> bool {

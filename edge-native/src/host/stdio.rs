@@ -46,7 +46,10 @@ impl LogStream {
     fn log(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         let (component, stream) = (&*self.component, self.stream);
-        tracing::info!(target: "guest", component, stream, "{text}");
+        match stream {
+            "stderr" => tracing::warn!(target: "guest", component, stream, "{text}"),
+            _ => tracing::info!(target: "guest", component, stream, "{text}"),
+        }
     }
 }
 
