@@ -26,7 +26,7 @@ async fn handle(request: Request) -> Result<types::Response, types::ErrorCode> {
 
 async fn respond(config: &'static Config, request: Request) -> SpinResponse {
     let (mut request, body) = head(request);
-    match collect(body).await {
+    match collect(&request, body).await {
         Ok(body) => request.body = body,
         Err(problem) => return answer(problem.into_response()),
     }

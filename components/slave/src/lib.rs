@@ -8,7 +8,7 @@ mod upload;
 
 use std::sync::atomic::AtomicBool;
 
-use glue::convert::{SpinResponse, answer, collect, collect_up_to, head};
+use glue::convert::{SpinResponse, answer, collect, collect_up_to, head, with_host};
 use glue::{Labels, config, now};
 use spin_sdk::http::Request as SpinRequest;
 use spin_sdk::wasip3::http_compat::IncomingRequestBody;
@@ -22,7 +22,7 @@ static MIGRATED: AtomicBool = AtomicBool::new(false);
 #[spin_sdk::http_service]
 async fn handle(request: SpinRequest) -> SpinResponse {
     let config = config::config().await;
-    let (mut request, body) = head(request);
+    let (mut request, body) = head(with_host(request));
     let mut cx = Context {
         stores: &Labels,
         config,
@@ -47,7 +47,7 @@ async fn respond(
     body: IncomingRequestBody,
 ) -> Result<Response, Problem> {
     if web::front::path(cx, request).is_some() {
-        request.body = collect(body).await?;
+        request.body = collect(request, body).await?;
         return front::answer(cx, request).await;
     }
     let said = match access::caller(cx, request)? {
@@ -60,7 +60,7 @@ async fn respond(
     };
     let who = match said {
         Some(Said::Worker { worker }) => {
-            request.body = collect(body).await?;
+            request.body = collect(request, body).await?;
             return Ok(slave::handle_worker(cx, request, &worker));
         }
         Some(Said::Identity { identity }) => Some(identity),
@@ -72,7 +72,7 @@ async fn respond(
     if is_restoration(request) {
         return Ok(restoration::receive(cx, request, who.as_ref(), body).await);
     }
-    request.body = collect_up_to(body, slave::body_max(request)).await?;
+    request.body = collect_up_to(request, body, slave::body_max(request)).await?;
     if custom_domain::asked(request).is_some() {
         return Ok(dns::verify(cx, request, who.as_ref()).await);
     }

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderValue, Method};
 use http_body::Frame;
 use http_body_util::{BodyExt, Either, Full, Limited};
 use spin_sdk::http::Request as SpinRequest;
@@ -49,7 +49,7 @@ pub fn with_host(mut request: SpinRequest) -> SpinRequest {
 
 /// Splits off the body, which has not arrived yet.
 pub fn head(request: SpinRequest) -> (Request, IncomingRequestBody) {
-    let (parts, body) = with_host(request).into_parts();
+    let (parts, body) = request.into_parts();
     let head = Request {
         method: parts.method,
         path: parts.uri.path().to_owned(),
@@ -60,19 +60,27 @@ pub fn head(request: SpinRequest) -> (Request, IncomingRequestBody) {
     (head, body)
 }
 
-/// Waits for a body.
+/// Waits for a request's body.
 ///
 /// # Errors
 /// 413 when it is too large, 400 when it breaks off.
-pub async fn collect(body: IncomingRequestBody) -> Result<Vec<u8>, Problem> {
-    collect_up_to(body, BODY_MAX).await
+pub async fn collect(request: &Request, body: IncomingRequestBody) -> Result<Vec<u8>, Problem> {
+    collect_up_to(request, body, BODY_MAX).await
 }
 
-/// Waits for a body of at most so many bytes.
+/// Waits for a request's body of at most so many bytes.
 ///
 /// # Errors
 /// 413 when it is too large, 400 when it breaks off.
-pub async fn collect_up_to(body: IncomingRequestBody, max: usize) -> Result<Vec<u8>, Problem> {
+pub async fn collect_up_to(
+    request: &Request,
+    body: IncomingRequestBody,
+    max: usize,
+) -> Result<Vec<u8>, Problem> {
+    // A body means nothing here (RFC 9110, 9.3.1), and a stream that nobody asks for is never made.
+    if matches!(request.method, Method::GET | Method::HEAD) {
+        return Ok(Vec::new());
+    }
     match Limited::new(body, max).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
         Err(e) if e.is::<http_body_util::LengthLimitError>() => {
@@ -86,10 +94,16 @@ pub async fn collect_up_to(body: IncomingRequestBody, max: usize) -> Result<Vec<
     }
 }
 
-/// Hands over an answer.
-pub fn answer(response: Response) -> SpinResponse {
+/// Hands over an answer. A body that is all here goes with its length: it need not be cut into chunks.
+pub fn answer(mut response: Response) -> SpinResponse {
     let body = match response.body {
-        Body::Full(bytes) => Either::Left(Full::new(Bytes::from(bytes))),
+        Body::Full(bytes) => {
+            // An answer without a body (to HEAD, or a 304) may be about one: its length is not known here.
+            if !bytes.is_empty() {
+                response.headers.insert(CONTENT_LENGTH, bytes.len().into());
+            }
+            Either::Left(Full::new(Bytes::from(bytes)))
+        }
         Body::Stream(pieces) => Either::Right(Pieces(pieces)),
     };
     let mut answer = http::Response::new(body);

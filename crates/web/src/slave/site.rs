@@ -34,14 +34,17 @@ fn host_name(authority: &str) -> Option<String> {
 /// Whether a host name is this node's own: its public one, an address, this machine's, or the one by which components
 /// call each other.
 pub fn is_own(config: &Config, host: &str) -> bool {
-    let public = url::Url::parse(&config.public_url).ok();
-    let public = public.as_ref().and_then(|url| url.host_str());
     let address = host
         .trim_matches(['[', ']'])
         .parse::<std::net::IpAddr>()
         .is_ok();
     let internal = host == "localhost" || host.ends_with(".spin.internal");
-    address || internal || public == Some(host)
+    address || internal || name_of(&config.public_url).as_deref() == Some(host)
+}
+
+/// The host of an address.
+fn name_of(url: &str) -> Option<String> {
+    Some(url::Url::parse(url).ok()?.host_str()?.to_owned())
 }
 
 /// The address of a host name on this installation: with its scheme and port.
@@ -121,8 +124,11 @@ pub fn to_https(cx: &Context<'_>, request: &Request) -> Option<Response> {
 
 /// This node's own host, where it is another one than the master's.
 fn elsewhere(config: &Config) -> Option<Own> {
-    let name = |url: &str| Some(url::Url::parse(url).ok()?.host_str()?.to_owned());
-    let (host, master) = (name(&config.public_url)?, name(&config.master_url)?);
+    // The usual case, which every request meets.
+    if config.public_url == config.master_url {
+        return None;
+    }
+    let (host, master) = (name_of(&config.public_url)?, name_of(&config.master_url)?);
     (host != master).then(|| Own {
         url: config.public_url.clone(),
         host,
