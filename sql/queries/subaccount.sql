@@ -74,3 +74,10 @@ delete from subaccount where id = ?1 and deleted_at is not null and purge_at <= 
 
 -- name: any-purge
 select 1 from subaccount where deleted_at is not null and purge_at <= ?1 limit 1;
+
+-- name: front
+select front, seen_at from subaccount_front where subaccount_id = ?1;
+
+-- name: set-front
+insert into subaccount_front (subaccount_id, front, seen_at) values (?1, ?2, ?3)
+on conflict (subaccount_id) do update set front = excluded.front, seen_at = excluded.seen_at;

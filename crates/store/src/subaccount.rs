@@ -159,3 +159,15 @@ pub fn destroy(db: &dyn Db, id: &str, now: i64) -> Result<()> {
     db.execute(sql::DELETE_MOVES, params![id, now])?;
     db.execute(sql::DESTROY, params![id, now]).map(|_| ())
 }
+
+/// The host name of its own by which a sub-account's people were last seen (JSON), and when, in milliseconds.
+pub fn front(db: &dyn Db, id: &str) -> Result<Option<(String, i64)>> {
+    let row = one(db, sql::FRONT, params![id])?;
+    Ok(row.map(|mut r| (r.text(0), r.int(1))))
+}
+
+/// Remembers it.
+pub fn set_front(db: &dyn Db, id: &str, front: &str, now: i64) -> Result<()> {
+    db.execute(sql::SET_FRONT, params![id, front, now])
+        .map(|_| ())
+}

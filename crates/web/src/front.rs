@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderValue, Method};
 use serde::{Deserialize, Serialize};
-use store::{placement, setting};
+use store::{Db, placement, setting, subaccount};
 
 use crate::client::Client;
 use crate::context::{Context, Own};
@@ -20,6 +20,11 @@ use crate::slave::access;
 pub const FIELD: &str = "x-sluice-front";
 /// The longest of its values, in bytes.
 const FIELD_MAX: usize = 8 * 1024;
+
+/// When it is written down again that a host was seen, in milliseconds.
+const SEEN_AGAIN: i64 = 60 * 60 * 1000;
+/// How long a host that nobody comes by is believed to lead on, in milliseconds.
+const LATELY: i64 = 30 * 24 * 60 * 60 * 1000;
 
 /// What the master cannot see of a request that was passed on.
 #[derive(Debug, Serialize, Deserialize)]
@@ -106,10 +111,11 @@ pub fn received(cx: &Context<'_>, request: &Request) -> Result<Option<(Request, 
         .and_then(|json| serde_json::from_slice(&json).ok())
         .ok_or_else(unread)?;
     // A node speaks for the hosts of what lives on it, and for no other.
-    if let Some(id) = &passed.own.subaccount
-        && placement::home(&*db, id)?.as_ref() != Some(&from.id)
-    {
-        return Err(Problem::forbidden());
+    if let Some(id) = &passed.own.subaccount {
+        if placement::home(&*db, id)?.as_ref() != Some(&from.id) {
+            return Err(Problem::forbidden());
+        }
+        remember(&*db, id, &passed.own, cx.now)?;
     }
     let first = request
         .segments()
@@ -137,6 +143,24 @@ pub fn received(cx: &Context<'_>, request: &Request) -> Result<Option<(Request, 
         .headers
         .insert(Client::ADDRESS, text(&passed.address)?);
     Ok(Some((request, passed.own)))
+}
+
+/// Keeps in mind by which host a sub-account's people come. Most requests say what is known.
+fn remember(db: &dyn Db, id: &str, own: &Own, now: i64) -> Result<(), Problem> {
+    let said = serde_json::to_string(own).unwrap_or_default();
+    match subaccount::front(db, id)? {
+        Some((known, seen_at)) if known == said && now - seen_at < SEEN_AGAIN => Ok(()),
+        _ => Ok(subaccount::set_front(db, id, &said, now)?),
+    }
+}
+
+/// The host by which a sub-account's people came lately; none when they come by the master's, or nobody came for long.
+///
+/// # Errors
+/// When the store fails.
+pub fn of_subaccount(db: &dyn Db, id: &str, now: i64) -> store::Result<Option<Own>> {
+    let known = subaccount::front(db, id)?.filter(|(_, seen_at)| now - seen_at < LATELY);
+    Ok(known.and_then(|(said, _)| serde_json::from_str(&said).ok()))
 }
 
 /// Whether an answer of the master may go to the browser as it is: its fields, without those of the connection.

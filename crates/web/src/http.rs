@@ -374,8 +374,8 @@ impl From<store::Error> for Problem {
             ),
             store::Error::Unavailable(_) => (
                 503,
-                "The database cannot be reached",
-                "Nothing of this request was kept. Try again in a moment.",
+                "The database does not serve",
+                "It cannot be reached, takes no more connections, or is read-only. Nothing of this request was kept. Try again in a moment.",
                 Some(5),
             ),
             store::Error::NewerSchema(_) => (

@@ -147,6 +147,35 @@ fn mails_asked_for_on_a_tenants_host_are_in_its_name() {
 }
 
 #[test]
+fn who_is_invited_to_one_sub_account_begins_on_its_host_and_reads_its_name() {
+    let site = Site::new();
+    let (owner, id) = tenant(&site);
+    let invite = |email: &str, role: &str| {
+        let fields = [("email", email), ("role", role), ("place", &id)];
+        let sent = owner.post("/team/invites", &fields);
+        assert_eq!(sent.status, 303, "{}", text(&sent));
+        let mails = site.mails();
+        let (_, _, mail) = mails.iter().find(|(to, _, _)| to == email).expect("a mail");
+        let mut lines = mail.lines();
+        let link = lines.find(|line| line.starts_with("http")).expect("a link");
+        link.to_owned()
+    };
+    // Nobody has come by that host yet.
+    assert!(invite("early@client.test", "client").starts_with("http://sluice.test/invite"));
+    assert_eq!(by_name(&site, Method::GET, "/login", &[]).status, 200);
+    let link = invite("cy@client.test", "client");
+    assert!(link.starts_with(&format!("http://{HOST}/invite")), "{link}");
+    let page = by_name(
+        &site,
+        Method::GET,
+        link.split_once(HOST).expect("its host").1,
+        &[],
+    );
+    assert!(page.status == 200 && !is_ours(&page), "{}", text(&page));
+    assert!(invite("mo@agency.test", "member").starts_with("http://sluice.test/invite"));
+}
+
+#[test]
 fn nothing_is_answered_in_plain_text_where_people_come_by_https() {
     let site = Site::with(|config| config.public_url = "https://sluice.test".into());
     let (_, id) = tenant(&site);

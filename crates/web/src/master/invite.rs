@@ -13,6 +13,7 @@ use store::{Db, transaction};
 
 use crate::auth::{self, token_hash};
 use crate::context::{Context, new_id};
+use crate::front;
 use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
 use crate::master::account::{self, SignedIn, actor, check_password};
@@ -144,7 +145,19 @@ fn grants(
     asked.iter().enumerate().map(one).collect()
 }
 
+/// With the host that an invitation leads to. Who is to see one sub-account and nothing else begins where its people log in,
+/// and reads its name; that host is in the hands of the sub-account (see `password::linked`).
+fn led<'a>(cx: &Context<'a>, db: &dyn Db, invite: &Invite) -> store::Result<Context<'a>> {
+    let mut places = invite.grants.keys();
+    let own = match (invite.role, places.next(), places.next()) {
+        (Role::Client, Some(only), None) => front::of_subaccount(db, only, cx.now)?,
+        _ => None,
+    };
+    Ok(Context { own, ..cx.clone() })
+}
+
 fn post(cx: &Context<'_>, db: &dyn Db, invite: &Invite) -> store::Result<()> {
+    let cx = &led(cx, db, invite)?;
     token::end_of_invite(db, &invite.id)?;
     let to = Token {
         user_id: None,
