@@ -3,30 +3,37 @@ insert into import (name, tag, status, created_at, touched_at) values (?1, ?2, '
 
 -- name: get
 select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
-  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at
+  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at,
+  intent, options, undo_at, undone_at
 from import where id = ?1;
 
 -- name: list
 select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
-  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at
+  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at,
+  intent, options, undo_at, undone_at
 from import order by id desc limit ?1;
 
 -- name: open
--- Imports that are not finished, oldest first.
+-- Imports that are not finished and wait for nobody, oldest first.
 select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
-  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at
-from import where status in ('pending', 'ingesting', 'importing') order by id limit ?1;
+  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at,
+  intent, options, undo_at, undone_at
+from import where status in ('pending', 'ingesting', 'importing') and (intent is null or intent <> 'map') order by id limit ?1;
 
 -- name: add-chunk
 insert into import_chunk (import_id, no, bytes) values (?1, ?2, ?3);
 
 -- name: count-bytes
 update import set bytes_received = bytes_received + ?2, touched_at = ?3
-where id = ?1 and status in ('pending', 'ingesting', 'importing');
+where id = ?1 and status in ('pending', 'ingesting', 'importing') and (intent is null or intent <> 'cancel');
 
 -- name: relabel
 -- A form may name its file after sending it; nothing has been merged before the upload ends.
 update import set name = coalesce(?2, name), tag = coalesce(?3, tag) where id = ?1 and upload_done = 0;
+
+-- name: configure
+-- What was said about a file before its first byte.
+update import set intent = ?2, options = ?3 where id = ?1 and status = 'pending' and bytes_received = 0;
 
 -- name: end-upload
 update import set upload_done = 1, touched_at = ?2 where id = ?1 and status in ('pending', 'ingesting', 'importing');
@@ -38,7 +45,26 @@ select no, bytes from import_chunk where import_id = ?1 and no >= ?2 order by no
 -- name: describe
 -- What was sniffed, once, before the first row.
 update import set encoding = ?2, delimiter = ?3, has_header = ?4, columns = ?5, status = 'ingesting'
-where id = ?1 and status = 'pending';
+where id = ?1 and status = 'pending' and (intent is null or intent <> 'map');
+
+-- name: start
+-- A file whose columns are mapped is read like one that was described.
+update import set encoding = ?2, delimiter = ?3, has_header = ?4, columns = ?5, options = ?6, tag = ?7,
+  status = 'ingesting', intent = null
+where id = ?1 and status = 'pending' and intent = 'map' and upload_done = 1;
+
+-- name: expire-held
+-- Files that nobody mapped: their upload broke off before ?2, or they are all here since before ?3.
+update import set status = 'failed', reason = ?4, finished_at = ?1
+where intent = 'map' and status = 'pending' and ((upload_done = 0 and touched_at < ?2) or touched_at < ?3) returning id;
+
+-- name: oldest-held
+select min(touched_at) from import where intent = 'map' and status = 'pending';
+
+-- name: cancel
+-- What was read is still to be accounted for, so it goes on as an import that skips its rows.
+update import set status = 'importing', intent = 'cancel'
+where id = ?1 and status in ('pending', 'ingesting', 'importing') and (intent is null or intent <> 'cancel');
 
 -- name: advance-ingest
 -- Compare and swap on the checkpoint: the rows of a batch and the cursor behind them are one transaction.

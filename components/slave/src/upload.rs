@@ -5,6 +5,7 @@ use futures::{Stream, StreamExt};
 use glue::http::header::CONTENT_TYPE;
 use http_body_util::BodyDataStream;
 use spin_sdk::wasip3::http_compat::IncomingRequestBody;
+use web::slave::mapping;
 use web::slave::upload::{Upload, accepted, admit, labels, refused};
 use web::{Context, Identity, Problem, Request, Response};
 
@@ -41,21 +42,19 @@ async fn keep(
     }
     let bytes = BodyDataStream::new(body);
     let mut upload = Upload::begin(scope, name.as_deref().unwrap_or("Import"), tag.as_deref())?;
-    let kept = match multer::parse_boundary(media) {
-        Ok(boundary) => {
-            form(
-                &mut upload,
-                multer::Multipart::new(bytes, boundary),
-                name.is_some(),
-            )
-            .await
+    let kept = match (upload.options(request), multer::parse_boundary(media)) {
+        (Err(problem), _) => Err(problem),
+        (Ok(()), Ok(boundary)) => {
+            let form = multer::Multipart::new(bytes, boundary);
+            fill(&mut upload, form, name.is_some()).await
         }
-        Err(_) => pour(&mut upload, bytes).await,
+        (Ok(()), Err(_)) => pour(&mut upload, bytes).await.map(|_| ()),
     };
     match kept {
         Ok(()) => {
+            let held = upload.held;
             let (scope, id) = upload.finish()?;
-            Ok(accepted(request, &scope, id))
+            Ok(accepted(request, &scope, id, held))
         }
         Err(problem) => {
             upload.abandon(&problem.detail);
@@ -73,34 +72,42 @@ fn broken(reason: impl std::fmt::Display) -> Problem {
 async fn pour<E: std::fmt::Display>(
     upload: &mut Upload<'_>,
     mut bytes: impl Stream<Item = Result<Bytes, E>> + Unpin,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
+    let mut any = false;
     while let Some(part) = bytes.next().await {
-        if !upload.push(&part.map_err(broken)?)? {
+        let part = part.map_err(broken)?;
+        any |= !part.is_empty();
+        if !upload.push(&part)? {
             break;
         }
     }
-    Ok(())
+    Ok(any)
 }
 
-/// Reads a form: fields `name` and `tag` anywhere, and one file.
-async fn form(
+/// Reads a form: fields `name` and `tag` anywhere, options before the table, and one table as a file or as text.
+async fn fill(
     upload: &mut Upload<'_>,
     mut form: multer::Multipart<'static>,
     mut named: bool,
 ) -> Result<(), Problem> {
     let mut file = false;
     while let Some(field) = form.next_field().await.map_err(broken)? {
-        match field.name().unwrap_or_default() {
-            "file" if !file => {
-                file = true;
+        let name = field.name().unwrap_or_default().to_owned();
+        match name.as_str() {
+            which @ ("file" | "text") => {
                 let name = field
                     .file_name()
                     .map(str::to_owned)
-                    .filter(|n| !n.is_empty() && !named);
-                upload.label(name.as_deref(), None)?;
-                pour(upload, field).await?;
+                    .filter(|n| !n.is_empty());
+                // A form in which nobody chose a file sends an empty one without a name.
+                let chosen = which == "file" && name.is_some();
+                if (chosen || which == "text") && file {
+                    drain(field, which).await?;
+                    continue;
+                }
+                upload.label(name.as_deref().filter(|_| !named), None)?;
+                file |= pour(upload, field).await? || chosen;
             }
-            "file" => return Err(Problem::invalid("file", "send one file at a time")),
             which @ ("name" | "tag") => {
                 let is_name = which == "name";
                 let text = short_text(field).await?;
@@ -113,13 +120,26 @@ async fn form(
                     false => upload.label(None, text)?,
                 }
             }
+            option if mapping::is_option(option) => {
+                upload.option(option, &short_text(field).await?)?;
+            }
             _ => {}
         }
     }
     match file {
         true => Ok(()),
-        false => Err(Problem::invalid("file", "choose a file")),
+        false => Err(Problem::invalid("file", "choose a file or paste a table")),
     }
+}
+
+/// Lets a second table pass only if there is nothing in it: a form has both fields.
+async fn drain(mut field: multer::Field<'static>, name: &str) -> Result<(), Problem> {
+    while let Some(part) = field.next().await {
+        if !part.map_err(broken)?.is_empty() {
+            return Err(Problem::invalid(name, "send one file or text at a time"));
+        }
+    }
+    Ok(())
 }
 
 async fn short_text(mut field: multer::Field<'static>) -> Result<String, Problem> {

@@ -35,15 +35,24 @@ pub fn normalize(text: &str) -> Result<String, AddressError> {
     if !is_local(local) {
         return Err(AddressError::Local);
     }
-    let domain = domain.strip_suffix('.').unwrap_or(domain);
-    if !is_domain(domain) {
+    let Some(domain) = self::domain(domain) else {
         return Err(AddressError::Domain);
+    };
+    Ok(format!("{}@{domain}", local.to_lowercase()))
+}
+
+/// A domain name with at least two labels in the one form it is compared in: lower case, without the dot at the end, and
+/// in the letters of its language where it has some (`xn--exmple-cua.test` is `exämple.test`).
+pub fn domain(text: &str) -> Option<String> {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let lower = text.to_lowercase();
+    if lower.is_ascii() && !lower.contains("xn--") {
+        return is_domain(&lower).then_some(lower);
     }
-    Ok(format!(
-        "{}@{}",
-        local.to_lowercase(),
-        domain.to_lowercase()
-    ))
+    match idna::domain_to_unicode(&lower) {
+        (unicode, Ok(())) if is_domain(&unicode) => Some(unicode),
+        _ => is_domain(&lower).then_some(lower),
+    }
 }
 
 fn is_local(local: &str) -> bool {
@@ -115,6 +124,17 @@ mod tests {
             normalize("zoë@exämple.test").as_deref(),
             Ok("zoë@exämple.test")
         );
+    }
+
+    #[test]
+    fn international_domains_have_one_form() {
+        for text in [
+            "ann@xn--exmple-cua.test",
+            "Ann@EXÄMPLE.test",
+            "ann@exa\u{308}mple.test",
+        ] {
+            assert_eq!(normalize(text).as_deref(), Ok("ann@exämple.test"), "{text}");
+        }
     }
 
     #[test]

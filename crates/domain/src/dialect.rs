@@ -46,6 +46,16 @@ impl Charset {
         }
     }
 
+    /// The charset of a label that somebody chose; none when it is no encoding that files are read in.
+    pub fn known(label: &str) -> Option<Charset> {
+        match Encoding::for_label(label.trim().as_bytes())? {
+            e if e == encoding_rs::UTF_8 => Some(Charset::Utf8),
+            e if e == encoding_rs::UTF_16LE => Some(Charset::Utf16Le),
+            e if e == encoding_rs::UTF_16BE => Some(Charset::Utf16Be),
+            e => e.is_single_byte().then_some(Charset::Single(e)),
+        }
+    }
+
     /// Decides on the charset of a part of a file, given what earlier parts said.
     pub fn sniff(self, sample: &[u8]) -> Charset {
         match self {
@@ -192,9 +202,11 @@ pub fn sniff(sample: &[u8], whole: bool) -> Dialect {
     }
 }
 
-const SAMPLE_RECORDS: usize = 20;
+/// Records that the decision is made by: a header and twenty rows.
+pub const SAMPLE_RECORDS: usize = 21;
 
-fn first_records(sample: &[u8], delimiter: u8, whole: bool) -> Vec<Vec<String>> {
+/// The first records of a decoded file.
+pub fn first_records(sample: &[u8], delimiter: u8, whole: bool) -> Vec<Vec<String>> {
     let mut records = Vec::new();
     record::split(sample, delimiter, whole, |record| {
         records.push(
@@ -219,7 +231,7 @@ fn consistency(records: &[Vec<String>]) -> (usize, usize) {
 }
 
 /// A first record is data when it holds an address or a profile link and no name that we know.
-fn is_header(cells: &[String]) -> bool {
+pub fn is_header(cells: &[String]) -> bool {
     let known = cells.iter().any(|c| known_target(c).is_some());
     let data = cells
         .iter()

@@ -115,7 +115,7 @@ pub enum Target {
 }
 
 /// The names that Apollo, HubSpot, LinkedIn Sales Navigator, Instantly, Smartlead, Google and Outlook give to the
-/// fields we know, folded by [`fold`].
+/// fields we know, folded by [`fold`]. The first column of a field has it.
 const ALIASES: &[(&str, Field)] = &[
     ("email", Field::Email),
     ("emailaddress", Field::Email),
@@ -126,6 +126,7 @@ const ALIASES: &[(&str, Field)] = &[
     ("contactemail", Field::Email),
     ("email1value", Field::Email),
     ("email1", Field::Email),
+    ("emailaddress1", Field::Email),
     ("firstname", Field::FirstName),
     ("first", Field::FirstName),
     ("givenname", Field::FirstName),
@@ -137,7 +138,9 @@ const ALIASES: &[(&str, Field)] = &[
     ("familyname", Field::LastName),
     ("nachname", Field::LastName),
     ("jobtitle", Field::JobTitle),
-    ("title", Field::JobTitle),
+    ("currentjobtitle", Field::JobTitle),
+    ("currentjob", Field::JobTitle),
+    ("organizationtitle", Field::JobTitle),
     ("position", Field::JobTitle),
     ("role", Field::JobTitle),
     ("organization1title", Field::JobTitle),
@@ -147,6 +150,10 @@ const ALIASES: &[(&str, Field)] = &[
     ("organization", Field::Company),
     ("organisation", Field::Company),
     ("organization1name", Field::Company),
+    ("organizationname", Field::Company),
+    ("associatedcompany", Field::Company),
+    ("primaryassociatedcompany", Field::Company),
+    ("currentcompany", Field::Company),
     ("account", Field::Company),
     ("employer", Field::Company),
     ("firma", Field::Company),
@@ -156,6 +163,9 @@ const ALIASES: &[(&str, Field)] = &[
     ("mobilephone", Field::Phone),
     ("workdirectphone", Field::Phone),
     ("phone1value", Field::Phone),
+    ("mobilephonenumber", Field::Phone),
+    ("businessphone", Field::Phone),
+    ("workphone", Field::Phone),
     ("telephone", Field::Phone),
     ("tel", Field::Phone),
     ("linkedin", Field::Linkedin),
@@ -163,10 +173,31 @@ const ALIASES: &[(&str, Field)] = &[
     ("personlinkedinurl", Field::Linkedin),
     ("linkedinprofile", Field::Linkedin),
     ("linkedinprofileurl", Field::Linkedin),
+    ("linkedinurlpublic", Field::Linkedin),
+    ("prospectlinkedinurl", Field::Linkedin),
+    ("contactlinkedinurl", Field::Linkedin),
+    ("defaultprofileurl", Field::Linkedin),
     ("country", Field::Country),
     ("countryregion", Field::Country),
     ("contactcountry", Field::Country),
+    ("address1country", Field::Country),
+    ("businesscountryregion", Field::Country),
+    ("businesscountry", Field::Country),
     ("land", Field::Country),
+];
+
+/// Headers that lead to a field only where no column has a better one: Outlook's “Title” is “Dr.”, and the job has a
+/// column of its own; a phone at home is better than none.
+const WEAK_ALIASES: &[(&str, Field)] = &[
+    ("title", Field::JobTitle),
+    ("headline", Field::JobTitle),
+    ("homephone", Field::Phone),
+    ("corporatephone", Field::Phone),
+    ("otherphone", Field::Phone),
+    ("companyphone", Field::Phone),
+    ("profileurl", Field::Linkedin),
+    ("companycountry", Field::Country),
+    ("homecountryregion", Field::Country),
 ];
 
 /// Letters and digits only, in lower case: `E-mail Address` and `email_address` are the same header.
@@ -178,16 +209,46 @@ fn fold(header: &str) -> String {
         .collect()
 }
 
+fn among(aliases: &[(&str, Field)], folded: &str) -> Option<Target> {
+    let found = aliases.iter().find(|(alias, _)| *alias == folded);
+    found.map(|(_, field)| Target::Field(*field))
+}
+
+fn strong_target(folded: &str) -> Option<Target> {
+    match folded {
+        "name" | "fullname" | "contactname" => Some(Target::FullName),
+        _ => among(ALIASES, folded),
+    }
+}
+
 /// The built-in target that a header names, if any.
 pub fn known_target(header: &str) -> Option<Target> {
     let folded = fold(header);
-    if matches!(folded.as_str(), "name" | "fullname" | "contactname") {
-        return Some(Target::FullName);
+    strong_target(&folded).or_else(|| among(WEAK_ALIASES, &folded))
+}
+
+/// The built-in targets of a file's columns by their headers. No two columns get the same one: the first has it, but a
+/// header that surely means the field goes before one that may.
+pub fn known_targets(headers: &[&str]) -> Vec<Option<Target>> {
+    let folded: Vec<_> = headers.iter().map(|h| fold(h)).collect();
+    // LinkedIn's own export calls the profile “URL”, as others call anything.
+    let of_linkedin = folded.iter().any(|h| h == "connectedon");
+    let mut targets: Vec<Option<Target>> = vec![None; headers.len()];
+    let strong = |h: &str| match h {
+        "url" if of_linkedin => Some(Target::Field(Field::Linkedin)),
+        h => strong_target(h),
+    };
+    let weak = |h: &str| among(WEAK_ALIASES, h);
+    let passes: [&dyn Fn(&str) -> Option<Target>; 2] = [&strong, &weak];
+    for pass in passes {
+        for (i, header) in folded.iter().enumerate() {
+            let target = pass(header);
+            if targets[i].is_none() && target.is_some() && !targets.contains(&target) {
+                targets[i] = target;
+            }
+        }
     }
-    ALIASES
-        .iter()
-        .find(|(alias, _)| *alias == folded)
-        .map(|(_, field)| Target::Field(*field))
+    targets
 }
 
 /// The longest name a custom field may have, in characters.
@@ -231,6 +292,163 @@ mod tests {
         }
         assert_eq!(known_target("Full name"), Some(Target::FullName));
         assert_eq!(known_target("Favourite colour"), None);
+    }
+
+    /// Which header of an export leads where, in the order of the fields; the others are custom.
+    fn led(line: &str) -> Vec<(&str, Target)> {
+        let headers: Vec<_> = line.split(',').collect();
+        let targets = known_targets(&headers);
+        let mut led: Vec<_> = headers
+            .into_iter()
+            .zip(targets)
+            .filter_map(|(h, t)| Some((h, t?)))
+            .collect();
+        let place = |t: &Target| match t {
+            Target::Field(field) => *field as usize,
+            _ => usize::MAX,
+        };
+        led.sort_by_key(|(_, t)| place(t));
+        led
+    }
+
+    /// The first lines of real exports, shortened where columns only repeat.
+    #[test]
+    fn exports_of_other_tools_map_themselves() {
+        let apollo = "First Name,Last Name,Title,Company,Company Name for Emails,Email,Email Status,Primary Email Source,\
+            Seniority,Departments,Contact Owner,Work Direct Phone,Home Phone,Mobile Phone,Corporate Phone,Other Phone,Stage,\
+            Lists,Last Contacted,Account Owner,# Employees,Industry,Keywords,Person Linkedin Url,Website,\
+            Company Linkedin Url,Facebook Url,Twitter Url,City,State,Country,Company Address,Company City,Company State,\
+            Company Country,Company Phone,Technologies,Annual Revenue";
+        let hubspot = "Record ID,First Name,Last Name,Email,Phone Number,Contact owner,Primary Associated Company ID,\
+            Associated Company,Last Activity Date (CET),Lead Status,Marketing contact status,Create Date (CET),Job Title,\
+            Country/Region,LinkedIn URL";
+        let navigator = "profileUrl,fullName,firstName,lastName,companyName,title,companyId,companyUrl,regularCompanyUrl,\
+            summary,titleDescription,industry,companyLocation,location,durationInRole,connectionDegree,profileImageUrl,\
+            vmid,linkedInProfileUrl,isPremium,query,timestamp,defaultProfileUrl";
+        let connections = "First Name,Last Name,URL,Email Address,Company,Position,Connected On";
+        let instantly = "email,first_name,last_name,company_name,personalization,phone,website,location,linkedin";
+        let smartlead = "id,campaign_lead_map_id,status,created_at,first_name,last_name,email,phone_number,company_name,\
+            website,location,custom_fields,linkedin_profile,company_url,is_unsubscribed";
+        let google = "First Name,Middle Name,Last Name,Phonetic First Name,Name Prefix,Nickname,File As,\
+            Organization Name,Organization Title,Organization Department,Birthday,Notes,Photo,Labels,E-mail 1 - Label,\
+            E-mail 1 - Value,E-mail 2 - Label,E-mail 2 - Value,Phone 1 - Label,Phone 1 - Value,Address 1 - Country";
+        let google_before = "Name,Given Name,Additional Name,Family Name,E-mail 1 - Type,E-mail 1 - Value,\
+            Phone 1 - Type,Phone 1 - Value,Organization 1 - Name,Organization 1 - Title";
+        let outlook = "Title,First Name,Middle Name,Last Name,Suffix,Company,Department,Job Title,Business Street,\
+            Business City,Business Country/Region,Business Fax,Business Phone,Home Phone,Mobile Phone,E-mail Address,\
+            E-mail Type,E-mail Display Name,E-mail 2 Address,Web Page";
+        let expected: [(&str, &[&str]); 9] = [
+            (
+                apollo,
+                &[
+                    "Email",
+                    "First Name",
+                    "Last Name",
+                    "Title",
+                    "Company",
+                    "Work Direct Phone",
+                    "Person Linkedin Url",
+                    "Country",
+                ],
+            ),
+            (
+                hubspot,
+                &[
+                    "Email",
+                    "First Name",
+                    "Last Name",
+                    "Job Title",
+                    "Associated Company",
+                    "Phone Number",
+                    "LinkedIn URL",
+                    "Country/Region",
+                ],
+            ),
+            (
+                navigator,
+                &[
+                    "firstName",
+                    "lastName",
+                    "title",
+                    "companyName",
+                    "linkedInProfileUrl",
+                    "fullName",
+                ],
+            ),
+            (
+                connections,
+                &[
+                    "Email Address",
+                    "First Name",
+                    "Last Name",
+                    "Position",
+                    "Company",
+                    "URL",
+                ],
+            ),
+            (
+                instantly,
+                &[
+                    "email",
+                    "first_name",
+                    "last_name",
+                    "company_name",
+                    "phone",
+                    "linkedin",
+                ],
+            ),
+            (
+                smartlead,
+                &[
+                    "email",
+                    "first_name",
+                    "last_name",
+                    "company_name",
+                    "phone_number",
+                    "linkedin_profile",
+                ],
+            ),
+            (
+                google,
+                &[
+                    "E-mail 1 - Value",
+                    "First Name",
+                    "Last Name",
+                    "Organization Title",
+                    "Organization Name",
+                    "Phone 1 - Value",
+                    "Address 1 - Country",
+                ],
+            ),
+            (
+                google_before,
+                &[
+                    "E-mail 1 - Value",
+                    "Given Name",
+                    "Family Name",
+                    "Organization 1 - Title",
+                    "Organization 1 - Name",
+                    "Phone 1 - Value",
+                    "Name",
+                ],
+            ),
+            (
+                outlook,
+                &[
+                    "E-mail Address",
+                    "First Name",
+                    "Last Name",
+                    "Job Title",
+                    "Company",
+                    "Business Phone",
+                    "Business Country/Region",
+                ],
+            ),
+        ];
+        for (line, headers) in expected {
+            let found: Vec<_> = led(line).into_iter().map(|(h, _)| h).collect();
+            assert_eq!(found, headers, "{line}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::lead::{Field, Fields};
+use crate::mapping::Mode;
 
 /// What became of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +45,11 @@ pub struct Changes {
     pub verdicts: Vec<(i64, Verdict)>,
 }
 
-/// Merges rows (number and fields) into what is known. New leads get ids from `next_id` on.
-pub fn merge(rows: Vec<(i64, Fields)>, mut known: Known, mut next_id: i64) -> Changes {
+/// Merges rows (number and fields) into what is known, as far as the mode lets them. New leads get ids from `next_id` on.
+pub fn merge(rows: Vec<(i64, Fields)>, mode: Mode, mut known: Known, mut next_id: i64) -> Changes {
     let mut changes = Changes::default();
     for (no, row) in rows {
-        let verdict = merge_row(row, &mut known, &mut next_id, &mut changes);
+        let verdict = merge_row(row, mode, &mut known, &mut next_id, &mut changes);
         changes.verdicts.push((no, verdict));
     }
     for (id, fields) in &mut changes.created {
@@ -64,7 +65,13 @@ pub fn merge(rows: Vec<(i64, Fields)>, mut known: Known, mut next_id: i64) -> Ch
     changes
 }
 
-fn merge_row(row: Fields, known: &mut Known, next_id: &mut i64, changes: &mut Changes) -> Verdict {
+fn merge_row(
+    row: Fields,
+    mode: Mode,
+    known: &mut Known,
+    next_id: &mut i64,
+    changes: &mut Changes,
+) -> Verdict {
     if row
         .get(Field::Email)
         .is_some_and(|e| known.suppressed.contains(e))
@@ -79,6 +86,11 @@ fn merge_row(row: Fields, known: &mut Known, next_id: &mut i64, changes: &mut Ch
             "The row matches two leads: {first} by e-mail and {other} by LinkedIn profile."
         );
         return Verdict::Failed("conflict", reason);
+    }
+    match (mode, id) {
+        (Mode::Create, Some(_)) => return Verdict::Skipped("lead_exists"),
+        (Mode::Update, None) => return Verdict::Skipped("no_such_lead"),
+        _ => {}
     }
     let verdict = match id {
         None => {
@@ -145,7 +157,7 @@ mod tests {
             suppressed: HashSet::from(["stop@x.test".to_owned()]),
             ..Known::default()
         };
-        let changes = merge(rows, known, 7);
+        let changes = merge(rows, Mode::Both, known, 7);
         let verdicts: Vec<_> = changes.verdicts.into_iter().map(|v| v.1).collect();
         assert_eq!(
             verdicts,
@@ -169,30 +181,64 @@ mod tests {
             (2, row("", "", "linkedin.com/in/bob")),
             (3, row("a@x.test", "", "linkedin.com/in/bob")),
         ];
-        let changes = merge(rows, Known::default(), 1);
+        let changes = merge(rows, Mode::Both, Known::default(), 1);
         assert!(matches!(
             changes.verdicts[2].1,
             Verdict::Failed("conflict", _)
         ));
     }
 
+    #[test]
+    fn a_mode_leaves_rows_out() {
+        let rows = || {
+            vec![
+                (1, row("old@x.test", "Acme", "")),
+                (2, row("new@x.test", "", "")),
+            ]
+        };
+        let known = || {
+            let mut known = Known::default();
+            known.keys.insert(("email", "old@x.test".to_owned()), 1);
+            known.leads.insert(1, row("old@x.test", "", ""));
+            known
+        };
+        let end = |mode| {
+            let changes = merge(rows(), mode, known(), 2);
+            changes
+                .verdicts
+                .into_iter()
+                .map(|v| v.1)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(end(Mode::Both), [Verdict::Updated(1), Verdict::Created(2)]);
+        assert_eq!(
+            end(Mode::Create),
+            [Verdict::Skipped("lead_exists"), Verdict::Created(2)]
+        );
+        assert_eq!(
+            end(Mode::Update),
+            [Verdict::Updated(1), Verdict::Skipped("no_such_lead")]
+        );
+    }
+
     proptest! {
         /// One batch or many: the same leads and the same verdicts.
         #[test]
-        fn batches_do_not_matter(rows in prop::collection::vec((0usize..5, 0usize..3, 0usize..4), 1..30), cut in 0usize..30) {
+        fn batches_do_not_matter(rows in prop::collection::vec((0usize..5, 0usize..3, 0usize..4), 1..30), cut in 0usize..30, mode in 0usize..2) {
+            let mode = [Mode::Both, Mode::Create][mode];
             let names = ["", "Acme", "Other"];
             let rows: Vec<_> = rows.into_iter().enumerate().map(|(i, (e, c, l))| {
                 let linkedin = if l == 0 { String::new() } else { format!("linkedin.com/in/user{l}") };
                 (i as i64, row(&format!("u{e}@x.test"), names[c], &linkedin))
             }).collect();
-            let whole = merge(rows.clone(), Known::default(), 1);
+            let whole = merge(rows.clone(), mode, Known::default(), 1);
             let cut = cut.min(rows.len());
-            let first = merge(rows[..cut].to_vec(), Known::default(), 1);
+            let first = merge(rows[..cut].to_vec(), mode, Known::default(), 1);
             let mut known = Known::default();
             known.leads.extend(first.created.clone());
             known.keys.extend(first.keys.iter().map(|(k, v, id)| ((*k, v.clone()), *id)));
             let next_id = 1 + first.created.len() as i64;
-            let second = merge(rows[cut..].to_vec(), known, next_id);
+            let second = merge(rows[cut..].to_vec(), mode, known, next_id);
             let mut leads = first.created;
             leads.extend(second.created);
             leads.extend(second.updated);

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::address;
-use crate::lead::{Field, Fields, Target, data_name, known_target};
+use crate::lead::{Field, Fields, Target, data_name, known_targets};
+use crate::mapping::{self, Options};
 
 /// The longest cell that is taken, in bytes.
 pub const CELL_MAX: usize = 32 * 1024;
@@ -23,41 +24,48 @@ pub struct Column {
 
 /// The columns that a header names. A name that is empty or taken gets a number, so that nothing is lost.
 pub fn columns_of_header(cells: &[String]) -> Vec<Column> {
+    let headers: Vec<_> = cells.iter().map(|c| clean(c)).collect();
+    let known = known_targets(&headers);
     let mut columns: Vec<Column> = Vec::with_capacity(cells.len());
-    for (i, cell) in cells.iter().enumerate() {
-        let header = cell.trim().trim_start_matches('\u{feff}');
-        let taken = |t: &Target| columns.iter().any(|c| c.target.as_ref() == Some(t));
-        let target = known_target(header)
-            .filter(|t| !taken(t))
-            .unwrap_or_else(|| {
-                let name = Some(data_name(header))
-                    .filter(|n| !n.is_empty())
-                    .unwrap_or_else(|| format!("column_{}", i + 1));
-                let numbered = (1usize..).map(|n| {
-                    if n == 1 {
-                        name.clone()
-                    } else {
-                        format!("{name}_{n}")
-                    }
-                });
-                // A custom field must not shadow a built-in one either.
-                let mut free = numbered
-                    .map(Target::Data)
-                    .filter(|t| !taken(t))
-                    .filter(|t| !is_built_in(t));
-                free.next().unwrap_or(Target::Data(name))
-            });
-        let header = if header.is_empty() {
-            format!("column_{}", i + 1)
-        } else {
-            header.to_owned()
+    for (i, (header, known)) in headers.iter().zip(known).enumerate() {
+        let target = match is_report(&headers, i) {
+            true => None,
+            false => Some(known.unwrap_or_else(|| free_data(header, i, &columns))),
         };
-        columns.push(Column {
-            header,
-            target: Some(target),
-        });
+        let header = match header.is_empty() {
+            true => format!("column_{}", i + 1),
+            false => (*header).to_owned(),
+        };
+        columns.push(Column { header, target });
     }
     columns
+}
+
+fn clean(cell: &str) -> &str {
+    cell.trim().trim_start_matches('\u{feff}')
+}
+
+/// What a file of failed rows has beside their cells, so that it can be mended and imported as it is.
+pub const REPORT: [&str; 3] = ["error_code", "error", "row"];
+
+fn is_report(headers: &[&str], i: usize) -> bool {
+    headers.ends_with(&REPORT) && i + REPORT.len() >= headers.len()
+}
+
+/// A custom field for a column, with a number where its name is taken. It must not shadow a built-in one either.
+fn free_data(header: &str, i: usize, columns: &[Column]) -> Target {
+    let name = Some(data_name(header))
+        .filter(|n| !n.is_empty())
+        .unwrap_or_else(|| format!("column_{}", i + 1));
+    let numbered = (1usize..).map(|n| match n {
+        1 => name.clone(),
+        n => format!("{name}_{n}"),
+    });
+    let taken = |t: &Target| columns.iter().any(|c| c.target.as_ref() == Some(t));
+    let mut free = numbered
+        .map(Target::Data)
+        .filter(|t| !taken(t) && !is_built_in(t));
+    free.next().unwrap_or(Target::Data(name.clone()))
 }
 
 fn is_built_in(target: &Target) -> bool {
@@ -99,12 +107,13 @@ fn refuse<T>(code: &'static str, message: String) -> Result<T, RowError> {
     Err(RowError { code, message })
 }
 
-/// Reads one record. None when all its cells are empty.
+/// Reads one record as the options say. None when all its cells are empty.
 ///
 /// # Errors
 /// [`RowError`] for the first thing that is wrong; nothing of such a row is kept.
 pub fn read_row<'a>(
     columns: &[Column],
+    options: &Options,
     cells: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Option<Fields>, RowError> {
     let mut fields = Fields::default();
@@ -152,7 +161,7 @@ pub fn read_row<'a>(
             );
         };
         if let Some(target) = &column.target {
-            put(&mut fields, target, cell)?;
+            put(&mut fields, target, cell, options)?;
         }
     }
     if any && fields.keys().is_empty() {
@@ -162,32 +171,54 @@ pub fn read_row<'a>(
                 .to_owned(),
         );
     }
+    for constant in &options.constants {
+        complete(&mut fields, &constant.target, &constant.value, options);
+    }
     Ok(any.then_some(fields))
 }
 
-fn put(fields: &mut Fields, target: &Target, cell: &str) -> Result<(), RowError> {
+/// Gives a lead what its row does not say.
+fn complete(fields: &mut Fields, target: &Target, value: &str, options: &Options) {
+    let Ok(value) = mapping::stored(target, value.trim(), options) else {
+        return;
+    };
     match target {
-        Target::Field(Field::Email) => match address::normalize(cell) {
-            Ok(email) => fields.set(Field::Email, email),
-            Err(e) => {
-                return refuse(
-                    "invalid_email",
-                    format!("“{}” is not an e-mail address: {e}.", shorten(cell)),
-                );
-            }
-        },
-        Target::Field(field) => fields.set(*field, cell),
+        Target::Field(field) if fields.get(*field).is_none() => fields.set(*field, value),
+        Target::Data(name) => {
+            fields.data.entry(name.clone()).or_insert(value);
+        }
+        _ => {}
+    }
+}
+
+fn put(
+    fields: &mut Fields,
+    target: &Target,
+    cell: &str,
+    options: &Options,
+) -> Result<(), RowError> {
+    let value = match mapping::stored(target, cell, options) {
+        Ok(value) => value,
+        Err(e) => {
+            return refuse(
+                "invalid_email",
+                format!("“{}” is not an e-mail address: {e}.", shorten(cell)),
+            );
+        }
+    };
+    match target {
+        Target::Field(field) => fields.set(*field, value),
         Target::FullName => {
-            let (first, last) = cell.split_once(char::is_whitespace).unwrap_or((cell, ""));
+            let (first, last) = value.split_once(' ').unwrap_or((&value, ""));
             if fields.get(Field::FirstName).is_none() {
                 fields.set(Field::FirstName, first);
             }
             if fields.get(Field::LastName).is_none() && !last.is_empty() {
-                fields.set(Field::LastName, last.trim());
+                fields.set(Field::LastName, last);
             }
         }
         Target::Data(name) => {
-            fields.data.insert(name.clone(), cell.to_owned());
+            fields.data.insert(name.clone(), value);
         }
     }
     Ok(())
@@ -209,7 +240,7 @@ mod tests {
     }
 
     fn read(columns: &[Column], cells: &[&[u8]]) -> Result<Option<Fields>, RowError> {
-        read_row(columns, cells.iter().copied())
+        read_row(columns, &Options::default(), cells.iter().copied())
     }
 
     #[test]
@@ -233,6 +264,43 @@ mod tests {
                 ("note_2", "e")
             ]
         );
+    }
+
+    #[test]
+    fn a_mended_file_of_errors_brings_no_errors_along() {
+        let columns =
+            columns_of_header(&strings(&["email", "error", "error_code", "error", "row"]));
+        let kept: Vec<_> = columns.iter().map(|c| c.target.is_some()).collect();
+        assert_eq!(kept, [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn options_say_how_cells_are_stored() {
+        let columns = columns_of_header(&strings(&["email", "phone", "country"]));
+        let options = Options {
+            phone_country: Some("DE".to_owned()),
+            constants: vec![
+                mapping::Constant {
+                    target: Target::Field(Field::Country),
+                    value: "Germany".to_owned(),
+                },
+                mapping::Constant {
+                    target: Target::Data("fair".to_owned()),
+                    value: " 2026 ".to_owned(),
+                },
+            ],
+            ..Options::default()
+        };
+        let read =
+            |cells: [&'static [u8]; 3]| read_row(&columns, &options, cells.into_iter()).unwrap();
+        let row = read([b"mailto:A@x.test", b"030 123456", b""]).unwrap();
+        assert_eq!(row.get(Field::Email), Some("a@x.test"));
+        assert_eq!(row.get(Field::Phone), Some("+4930123456"));
+        assert_eq!(row.get(Field::Country), Some("Germany"));
+        assert_eq!(row.data["fair"], "2026");
+        let said = read([b"b@x.test", b"", b"France"]).unwrap();
+        assert_eq!(said.get(Field::Country), Some("France"));
+        assert_eq!(read([b"", b"", b""]), None, "a constant is no row");
     }
 
     #[test]

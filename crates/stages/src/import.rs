@@ -1,6 +1,7 @@
 //! Merges the rows of an import into leads.
 
-use domain::merge::{Verdict, merge};
+use domain::lead::Fields;
+use domain::merge::{Changes, Verdict, merge};
 use store::import::{self, Counts, Import};
 use store::lead::{self, Source};
 use store::{Db, Result, tag, transaction};
@@ -23,8 +24,7 @@ impl Stage for Merge {
     }
 
     fn step(&self, db: &dyn Db, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
-        let ready = |i: &Import| i.status == "importing";
-        let Some(import) = import::open(db, 100)?.into_iter().find(ready) else {
+        let Some(import) = import::open(db, 100)?.into_iter().find(is_ready) else {
             return Ok(false);
         };
         promise()?;
@@ -37,11 +37,12 @@ impl Stage for Merge {
 
     fn next(&self, db: &dyn Db, now: i64) -> Result<Option<i64>> {
         // What is still being read wakes this stage itself when it is done.
-        Ok(import::open(db, 100)?
-            .iter()
-            .any(|i| i.status == "importing")
-            .then_some(now))
+        Ok(import::open(db, 100)?.iter().any(is_ready).then_some(now))
     }
+}
+
+fn is_ready(import: &Import) -> bool {
+    matches!(import.status, "importing" | "canceling")
 }
 
 fn merge_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
@@ -58,8 +59,13 @@ fn merge_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
         .into_iter()
         .filter_map(|r| Some((r.no, r.fields?)))
         .collect();
-    let known = lead::known_for(db, &rows)?;
-    let mut changes = merge(rows, known, lead::next_id(db)?);
+    let mut changes = match import.status {
+        "canceling" => leave_out(rows),
+        _ => {
+            let known = lead::known_for(db, &rows)?;
+            merge(rows, import.options.mode, known, lead::next_id(db)?)
+        }
+    };
     changes.verdicts.extend(empty);
     import::advance_merge(db, import.id, import.merged, last, count(&changes.verdicts))?;
     let tags = match &import.tag {
@@ -78,6 +84,15 @@ fn merge_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
         now,
     )?;
     import::settle_rows(db, import.id, &changes.verdicts)
+}
+
+/// What a canceled import makes of rows that it has not merged yet.
+fn leave_out(rows: Vec<(i64, Fields)>) -> Changes {
+    let skipped = |(no, _)| (no, Verdict::Skipped("canceled"));
+    Changes {
+        verdicts: rows.into_iter().map(skipped).collect(),
+        ..Changes::default()
+    }
 }
 
 fn count(verdicts: &[(i64, Verdict)]) -> Counts {

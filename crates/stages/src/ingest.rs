@@ -1,10 +1,12 @@
 //! Reads the chunks of an upload into rows, from checkpoint to checkpoint. Nothing touches a lead before the whole
 //! file has been read, so a file that breaks off or cannot be read changes nothing.
 
-use domain::dialect::{self, Charset};
+use domain::dialect::Charset;
 use domain::lead::Target;
+use domain::mapping::Options;
+use domain::preview;
 use domain::record::{self, Consumed};
-use domain::table::{self, COLUMNS_MAX, RECORD_MAX, RowError};
+use domain::table::{self, Column, RECORD_MAX, RowError};
 use store::import::{self, Batch, Checkpoint, Import, NewRow};
 use store::{Db, Result, lead};
 
@@ -21,6 +23,10 @@ const ROWS: usize = 5_000;
 /// An upload that is silent for so long has broken off, in milliseconds.
 const ABANDONED: i64 = 10 * 60 * 1000;
 
+/// A file that nobody maps is kept for so long, in milliseconds.
+const HELD: i64 = 7 * 24 * 60 * 60 * 1000;
+const NOT_MAPPED: &str = "Nobody said where the columns of this file go, or its upload broke off, so nothing of it was imported. Upload the file again.";
+
 /// The `ingest` stage.
 pub struct Ingest;
 
@@ -35,9 +41,9 @@ impl Stage for Ingest {
 
     fn step(&self, db: &dyn Db, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
         // Each open import gets its turn in each step, so a large file does not hold up a small one.
-        let mut worked = false;
+        let mut worked = import::expire_held(db, now, now - ABANDONED, now - HELD, NOT_MAPPED)?;
         for import in import::open(db, 100)? {
-            worked |= match import.status.as_str() {
+            worked |= match import.status {
                 "pending" => describe(db, &import, now)?,
                 "ingesting" => read(db, &import, now, promise)?,
                 _ => false,
@@ -49,8 +55,10 @@ impl Stage for Ingest {
     fn next(&self, db: &dyn Db, now: i64) -> Result<Option<i64>> {
         let waiting = import::open(db, 100)?
             .iter()
-            .any(|i| i.status != "importing");
-        Ok(waiting.then_some(now + 1_000))
+            .any(|i| !matches!(i.status, "importing" | "canceling"));
+        // A file that nobody maps is looked at now and then.
+        let held = import::oldest_held(db)?.map(|_| now + ABANDONED);
+        Ok(waiting.then_some(now + 1_000).or(held))
     }
 }
 
@@ -79,58 +87,51 @@ fn describe(db: &dyn Db, import: &Import, now: i64) -> Result<bool> {
         }
         return wait(db, import, now);
     };
-    if let Some(reason) = dialect::refusal(&bytes) {
-        return fail(db, import, reason, now);
-    }
     let whole = import.upload_done && import.bytes_received == bytes.len() as i64;
-    let charset = Charset::Ascii.sniff(&bytes);
-    let text = record::decode(&bytes, charset);
-    let dialect = dialect::sniff(&text, whole);
-    let mut first = Vec::new();
-    record::split(&text, dialect.delimiter, whole, |r| {
-        first = r
-            .cells()
-            .map(|c| String::from_utf8_lossy(c).into_owned())
-            .collect();
-        false
-    });
-    if first.is_empty() && !import.upload_done {
-        return wait(db, import, now);
-    }
-    if first.is_empty() && !whole {
-        return fail(
-            db,
-            import,
-            "The first line of the file is too long to be a header or a row.",
-            now,
-        );
-    }
-    if first.len() > COLUMNS_MAX {
-        let reason = format!(
-            "The file has {} columns; at most {COLUMNS_MAX} are taken.",
-            first.len()
-        );
-        return fail(db, import, &reason, now);
-    }
-    let columns = match dialect.has_header {
-        true => table::columns_of_header(&first),
-        false => table::columns_of_data(&first),
+    let look = match preview::look(&bytes, whole, &import.options) {
+        Ok(Some(look)) => look,
+        Ok(None) if !import.upload_done => return wait(db, import, now),
+        Ok(None) if !whole => {
+            return fail(
+                db,
+                import,
+                "The first line of the file is too long to be a header or a row.",
+                now,
+            );
+        }
+        Ok(None) => return fail(db, import, "The file is empty.", now),
+        Err(reason) => return fail(db, import, &reason, now),
     };
-    let delimiter = char::from(dialect.delimiter).to_string();
-    let custom = columns.iter().filter_map(|c| match &c.target {
-        Some(Target::Data(name)) => Some(name.as_str()),
-        _ => None,
-    });
-    lead::ensure_custom_fields(db, custom, now)?;
+    ensure_custom_fields(db, &look.columns, &import.options, now)?;
+    let delimiter = char::from(look.dialect.delimiter).to_string();
     import::describe(
         db,
         import.id,
-        charset.name(),
+        look.charset.name(),
         &delimiter,
-        dialect.has_header,
-        &columns,
+        look.dialect.has_header,
+        &look.columns,
     )?;
     Ok(true)
+}
+
+/// Makes the custom fields known that a file's leads get.
+///
+/// # Errors
+/// When the store fails.
+pub fn ensure_custom_fields(
+    db: &dyn Db,
+    columns: &[Column],
+    options: &Options,
+    now: i64,
+) -> Result<()> {
+    let columns = columns.iter().filter_map(|c| c.target.as_ref());
+    let constants = options.constants.iter().map(|c| &c.target);
+    let custom = columns.chain(constants).filter_map(|target| match target {
+        Target::Data(name) => Some(name.as_str()),
+        _ => None,
+    });
+    lead::ensure_custom_fields(db, custom, now)
 }
 
 /// Reads on from the checkpoint.
@@ -234,7 +235,7 @@ impl Window {
                     code: "unclosed_quote",
                     message: unclosed(line),
                 }),
-                false => table::read_row(&import.columns, r.cells()),
+                false => table::read_row(&import.columns, &import.options, r.cells()),
             };
             let no = import.total + 1 + rows.len() as i64;
             rows.push(NewRow {

@@ -1,6 +1,7 @@
 //! Imports: chunks as they came, rows as they were read, and the two cursors behind which everything is accounted for.
 
 use domain::lead::Fields;
+use domain::mapping::Options;
 use domain::merge::Verdict;
 use domain::table::{Column, RowError};
 
@@ -17,8 +18,9 @@ pub struct Import {
     pub name: String,
     /// The tag its leads get.
     pub tag: Option<String>,
-    /// `pending`, `ingesting`, `importing`, `done` or `failed`.
-    pub status: String,
+    /// `waiting` (for its columns to be mapped), `pending`, `ingesting`, `importing`, `done` or `failed`; `canceling` and
+    /// `canceled` when somebody ended it; `undoing` and `undone` when somebody took it back.
+    pub status: &'static str,
     /// Why it failed.
     pub reason: Option<String>,
     /// As sniffed.
@@ -55,6 +57,28 @@ pub struct Import {
     pub finished_at: Option<i64>,
     /// When bytes last arrived.
     pub touched_at: i64,
+    /// What was said about it.
+    pub options: Options,
+    /// Rows from this number on are taken back.
+    pub undo_at: Option<i64>,
+    /// When it was taken back; milliseconds.
+    pub undone_at: Option<i64>,
+}
+
+/// The status that a row's `status` and `intent` make together.
+fn status(status: &str, intent: Option<&str>, undone: bool) -> &'static str {
+    match (status, intent) {
+        (_, Some("undo")) if undone => "undone",
+        (_, Some("undo")) => "undoing",
+        ("failed", _) => "failed",
+        ("done", Some("cancel")) => "canceled",
+        (_, Some("cancel")) => "canceling",
+        ("pending", Some("map")) => "waiting",
+        ("pending", _) => "pending",
+        ("ingesting", _) => "ingesting",
+        ("importing", _) => "importing",
+        _ => "done",
+    }
 }
 
 /// A place between two records of a file.
@@ -73,7 +97,11 @@ fn from_row(mut r: Row) -> Import {
         id: r.int(0),
         name: r.text(1),
         tag: r.opt_text(2),
-        status: r.text(3),
+        status: status(
+            &r.text(3),
+            r.opt_text(24).as_deref(),
+            r.opt_int(27).is_some(),
+        ),
         reason: r.opt_text(4),
         encoding: r.opt_text(5),
         delimiter: r.opt_text(6),
@@ -96,6 +124,9 @@ fn from_row(mut r: Row) -> Import {
         created_at: r.int(21),
         finished_at: r.opt_int(22),
         touched_at: r.int(23),
+        options: serde_json::from_str(&r.text(25)).unwrap_or_default(),
+        undo_at: r.opt_int(26),
+        undone_at: r.opt_int(27),
     }
 }
 
@@ -118,7 +149,7 @@ pub fn list(db: &dyn Db, limit: i64) -> Result<Vec<Import>> {
         .collect())
 }
 
-/// Imports that are not finished, oldest first.
+/// Imports that are not finished and wait for nobody, oldest first.
 pub fn open(db: &dyn Db, limit: i64) -> Result<Vec<Import>> {
     Ok(db
         .query(sql::OPEN, params![limit])?
@@ -142,6 +173,76 @@ pub fn add_chunk(db: &dyn Db, id: i64, no: i64, bytes: Vec<u8>, now: i64) -> Res
 /// Names an import whose upload is under way.
 pub fn relabel(db: &dyn Db, id: i64, name: Option<&str>, tag: Option<&str>) -> Result<()> {
     db.execute(sql::RELABEL, params![id, name, tag]).map(|_| ())
+}
+
+/// Notes what was said about a file; `held` keeps it until its columns are mapped. False when bytes have arrived already.
+pub fn configure(db: &dyn Db, id: i64, held: bool, options: &Options) -> Result<bool> {
+    let intent = held.then_some("map");
+    let options = serde_json::to_string(options).unwrap_or_default();
+    Ok(db.execute(sql::CONFIGURE, params![id, intent, options])? > 0)
+}
+
+/// What a person decided about a file that waited for it.
+#[derive(Debug)]
+pub struct Mapped<'a> {
+    /// A name of a charset.
+    pub encoding: &'a str,
+    /// Between two cells.
+    pub delimiter: char,
+    /// Whether the first record names the columns.
+    pub has_header: bool,
+    /// Where cells go.
+    pub columns: &'a [Column],
+    /// The rest.
+    pub options: &'a Options,
+    /// The tag its leads get.
+    pub tag: Option<&'a str>,
+}
+
+/// Lets a file that waited be read. False when it does not wait, or is not here as a whole.
+pub fn start(db: &dyn Db, id: i64, mapped: &Mapped<'_>) -> Result<bool> {
+    let columns = serde_json::to_string(mapped.columns).unwrap_or_default();
+    let options = serde_json::to_string(mapped.options).unwrap_or_default();
+    let params = params![
+        id,
+        mapped.encoding,
+        mapped.delimiter.to_string(),
+        mapped.has_header,
+        columns,
+        options,
+        mapped.tag
+    ];
+    Ok(db.execute(sql::START, params)? > 0)
+}
+
+/// Gives up files that nobody mapped: those whose upload is silent since `silent`, and all that wait since `waiting`.
+pub fn expire_held(db: &dyn Db, now: i64, silent: i64, waiting: i64, reason: &str) -> Result<bool> {
+    if oldest_held(db)?.is_none_or(|touched| touched >= silent) {
+        return Ok(false);
+    }
+    crate::transaction(db, || {
+        let expired = db.query(sql::EXPIRE_HELD, params![now, silent, waiting, reason])?;
+        for row in &expired {
+            db.execute(sql::DELETE_CHUNKS, params![row.int(0), i64::MAX])?;
+        }
+        Ok(!expired.is_empty())
+    })
+}
+
+/// When the file that waits longest was last touched.
+pub fn oldest_held(db: &dyn Db) -> Result<Option<i64>> {
+    Ok(one(db, sql::OLDEST_HELD, &[])?.and_then(|r| r.opt_int(0)))
+}
+
+/// Ends an import that is not finished; rows that are read and not merged will be skipped. False when it has ended.
+pub fn cancel(db: &dyn Db, id: i64) -> Result<bool> {
+    crate::transaction(db, || {
+        let canceled = db.execute(sql::CANCEL, params![id])? > 0;
+        if canceled {
+            db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX])?;
+        }
+        Ok(canceled)
+    })
 }
 
 /// All of the file is here.

@@ -311,12 +311,15 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
     calls
 }
 
-const PAGES: [(&str, &str, Action); 22] = [
+const PAGES: [(&str, &str, Action); 25] = [
     ("GET", "/", Read),
     ("GET", "/leads", Read),
     ("GET", "/leads/1", Read),
     ("GET", "/imports", Read),
     ("GET", "/imports/1", Read),
+    ("GET", "/imports/1/mapping", Write),
+    ("POST", "/imports/1/mapping", Write),
+    ("POST", "/imports/1/cancellation", Write),
     ("GET", "/rules", Read),
     ("GET", "/profiles", Read),
     ("GET", "/requests", Read),

@@ -37,7 +37,7 @@ pub fn leads(db: &Sqlite, now: i64, dice: &mut Dice) -> Result<Vec<(i64, i64, Pe
                 .enumerate()
                 .map(|(i, p)| (i as i64, fields(p)))
                 .collect();
-            let changes = merge(rows, Known::default(), next_id);
+            let changes = merge(rows, domain::mapping::Mode::Both, Known::default(), next_id);
             let source = lead::Source {
                 name: "api",
                 import_id: None,

@@ -247,7 +247,7 @@ fn failed_rows_come_back_as_they_were_with_their_error() {
         .trim_start_matches('\u{feff}')
         .split_once('\n')
         .unwrap();
-    assert_eq!(header, "email,first_name,note,error_code,error");
+    assert_eq!(header, "email,first_name,note,error_code,error,row");
     assert!(
         row.starts_with("nobody,\"B \"\"b\"\"\",\"x,\ny\",invalid_email,"),
         "{row}"

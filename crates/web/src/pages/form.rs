@@ -47,6 +47,14 @@ impl Form {
         found.map_or("", |(_, value)| value)
     }
 
+    /// How many columns a mapping has: the fields `target_0`, `target_1` and so on, without a gap.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        let is = |name: &str, i: usize| name.strip_prefix("target_") == Some(&i.to_string());
+        let there = |i: &usize| self.0.iter().any(|(name, _)| is(name, *i));
+        (0..domain::table::COLUMNS_MAX).take_while(there).count()
+    }
+
     /// All values of a field that may be there several times.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let found = self.0.iter().filter(move |(field, _)| field == name);

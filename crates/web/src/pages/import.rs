@@ -35,7 +35,7 @@ pub struct ImportRow {
     pub name: String,
     /// Tag for its leads; empty for none.
     pub tag: String,
-    /// pending, ingesting, importing, done or failed.
+    /// As the API says it.
     pub status: String,
     /// Counts so far.
     pub rows: Rows,
@@ -54,7 +54,7 @@ pub struct Rows {
     pub updated: i64,
     /// Leads that had it all already.
     pub unchanged: i64,
-    /// Suppressed people, left alone.
+    /// Empty rows, and people who are left alone.
     pub skipped: i64,
     /// Rows that could not be used.
     pub failed: i64,
@@ -119,7 +119,7 @@ pub struct Progress {
     pub base: String,
     /// Row id.
     pub id: i64,
-    /// pending, ingesting, importing, done or failed.
+    /// As the API says it.
     pub status: String,
     /// Why it failed: what is wrong with the file, and what to do.
     pub reason: Option<String>,
@@ -133,7 +133,11 @@ pub struct Progress {
 
 impl Progress {
     fn finished(&self) -> bool {
-        self.status == "done" || self.status == "failed"
+        ["done", "failed", "canceled", "undone", "waiting"].contains(&self.status.as_str())
+    }
+
+    fn cancelable(&self) -> bool {
+        ["waiting", "pending", "ingesting", "importing"].contains(&self.status.as_str())
     }
 
     // Reading is the first half of the work, merging the second.
@@ -146,9 +150,9 @@ impl Progress {
             }
         };
         match self.status.as_str() {
-            "done" => 100,
+            "done" | "canceled" | "undone" => 100,
             "ingesting" => part(self.bytes_read, self.bytes),
-            "importing" => 50 + part(self.rows.settled(), self.rows.total).min(49),
+            "importing" | "canceling" => 50 + part(self.rows.settled(), self.rows.total).min(49),
             _ => 0,
         }
     }
@@ -158,6 +162,8 @@ impl Progress {
         match self.status.as_str() {
             "done" => format!("The import is done: {} rows.", self.rows.total),
             "failed" => "The import failed.".to_owned(),
+            "canceled" => "The import was canceled.".to_owned(),
+            "waiting" => "The file waits for its columns to be mapped.".to_owned(),
             "pending" => "The import is waiting to start.".to_owned(),
             _ => format!("{} percent done.", self.percent() / 10 * 10),
         }

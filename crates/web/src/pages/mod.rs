@@ -17,6 +17,7 @@ pub mod format;
 pub mod import;
 pub mod invite;
 pub mod lead;
+pub mod mapping;
 pub mod password;
 pub mod profile;
 pub mod request;

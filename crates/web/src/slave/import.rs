@@ -1,4 +1,4 @@
-//! Imports over the API. The upload itself is in [`super::upload`].
+//! Imports over the API. The upload itself is in [`super::upload`], the mapping of its columns in [`super::mapping`].
 
 use serde_json::{Value, json};
 use store::import::{self, Import};
@@ -19,6 +19,9 @@ pub fn view(i: &Import) -> Value {
         "encoding": i.encoding,
         "delimiter": i.delimiter,
         "header": i.has_header,
+        "mode": i.options.mode,
+        "phone_country": i.options.phone_country,
+        "constants": i.options.constants,
         "columns": i.columns.iter().map(|c| json!({"header": c.header, "target": c.target})).collect::<Vec<_>>(),
         "rows": {
             "total": i.total,
@@ -61,7 +64,7 @@ pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
 /// Failed rows that are read at once.
 const PIECE: i64 = 500;
 
-/// `GET /imports/{id}/errors.csv`: the failed rows as they came, with two columns more.
+/// `GET /imports/{id}/errors.csv`: the failed rows as they came, with three columns more.
 ///
 /// # Errors
 /// 404 when there is none.
@@ -83,7 +86,7 @@ pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
         let mut piece = Vec::new();
         for row in rows {
             piece.extend(row.raw);
-            for cell in [&row.code, &row.error] {
+            for cell in [&row.code, &row.error, &row.no.to_string()] {
                 piece.extend(delimiter.bytes());
                 piece.extend(quoted(cell).bytes());
             }
@@ -101,7 +104,7 @@ pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
 fn header(import: &Import, delimiter: &str) -> Vec<u8> {
     let headers = import.columns.iter().map(|c| quoted(&c.header));
     let headers: Vec<_> = headers
-        .chain(["error_code".to_owned(), "error".to_owned()])
+        .chain(domain::table::REPORT.map(str::to_owned))
         .collect();
     format!("{}\r\n", headers.join(delimiter)).into_bytes()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::lead::{Field, Fields, data_name};
+use domain::mapping::Mode;
 use domain::merge::{Verdict, merge};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -262,7 +263,7 @@ pub fn upsert(scope: &Scope<'_>, input: &NewLead) -> Answer {
             let rows = vec![(1, fields)];
             let known = lead::known_for(db, &rows)?;
             lead::ensure_custom_fields(db, rows[0].1.data.keys().map(String::as_str), now)?;
-            let mut changes = merge(rows, known, lead::next_id(db)?);
+            let mut changes = merge(rows, Mode::Both, known, lead::next_id(db)?);
             let tag_ids: Vec<_> = tags
                 .iter()
                 .map(|t| tag::ensure(db, t, now))

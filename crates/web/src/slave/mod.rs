@@ -6,6 +6,7 @@ pub mod custom_domain;
 pub mod domain_proof;
 pub mod import;
 pub mod lead;
+pub mod mapping;
 pub mod node;
 pub mod profile;
 pub mod request;
@@ -210,6 +211,9 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
     match (&request.method, path) {
         (m, ["imports"]) if *m == get => import::list(scope),
         (m, ["imports", id]) if *m == get => import::get(scope, id),
+        (m, ["imports", id, "preview"]) if *m == get => mapping::preview(scope, request, id),
+        (m, ["imports", id, "mapping"]) if *m == post => mapping::map(scope, request, id),
+        (m, ["imports", id, "cancellation"]) if *m == post => mapping::cancel(scope, id),
         (m, ["leads"]) if *m == get => lead::list(scope, request),
         (m, ["leads"]) if *m == post => lead::upsert(scope, &request.json()?),
         (m, ["leads", id]) if *m == get => lead::get(scope, id),
@@ -253,9 +257,15 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         ) => Err(Problem::method_not_allowed()),
         (_, ["imports" | "leads" | "tags" | "profiles" | "rules" | "requests" | "timeline"])
         | (_, ["imports" | "leads" | "profiles" | "rules" | "requests", _])
-        | (_, ["imports", _, "errors.csv"] | ["requests", _, "cancellation"]) => {
-            Err(Problem::method_not_allowed())
-        }
+        | (
+            _,
+            [
+                "imports",
+                _,
+                "errors.csv" | "preview" | "mapping" | "cancellation",
+            ],
+        )
+        | (_, ["requests", _, "cancellation"]) => Err(Problem::method_not_allowed()),
         _ => Err(Problem::not_found()),
     }
 }

@@ -1,13 +1,14 @@
 //! An upload: bytes in, chunks kept, however large the file is.
 
 use domain::identity::{Action, Identity};
+use domain::mapping::Options;
 use serde_json::json;
 use stages::ingest::CHUNK;
 use store::import;
 
 use crate::context::Context;
 use crate::http::{Problem, Request, Response};
-use crate::slave::{Scope, access};
+use crate::slave::{Scope, access, mapping};
 use crate::{auth, input, pages};
 
 /// The largest file, in bytes.
@@ -22,6 +23,9 @@ pub struct Upload<'a> {
     bytes: i64,
     buffer: Vec<u8>,
     refused: bool,
+    /// Whether it waits for its columns to be mapped.
+    pub held: bool,
+    options: Options,
 }
 
 /// Whether a request is an upload, so that its body should not be collected first.
@@ -52,11 +56,14 @@ pub fn admit<'a>(
     )
 }
 
-/// What an upload is answered with: 202 to a program, the import's page to a person.
-pub fn accepted(request: &Request, scope: &Scope<'_>, id: i64) -> Response {
+/// What an upload is answered with: 202 to a program, a page to a person. `held` says that its columns are still to be
+/// mapped.
+pub fn accepted(request: &Request, scope: &Scope<'_>, id: i64, held: bool) -> Response {
+    let status = if held { "waiting" } else { "pending" };
+    let page = if held { "/mapping" } else { "" };
     match is_api(request) {
-        true => Response::json(202, &json!({"id": id, "status": "pending"})),
-        false => Response::see_other(&format!("{}/imports/{id}", scope.base())),
+        true => Response::json(202, &json!({"id": id, "status": status})),
+        false => Response::see_other(&format!("{}/imports/{id}{page}", scope.base())),
     }
 }
 
@@ -109,7 +116,40 @@ impl<'a> Upload<'a> {
             bytes: 0,
             buffer: Vec::with_capacity(CHUNK),
             refused: false,
+            held: false,
+            options: Options::default(),
         })
+    }
+
+    /// Takes the options that a query gives.
+    ///
+    /// # Errors
+    /// 422 naming the one that cannot be taken.
+    pub fn options(&mut self, request: &Request) -> Result<(), Problem> {
+        for (name, text) in url::form_urlencoded::parse(request.query.as_bytes()) {
+            self.option(&name, &text)?;
+        }
+        Ok(())
+    }
+
+    /// Takes an option; anything else is left alone. What is empty is not said.
+    ///
+    /// # Errors
+    /// 422 when it cannot be taken, or when the file goes before it.
+    pub fn option(&mut self, name: &str, text: &str) -> Result<(), Problem> {
+        if !mapping::is_option(name) || text.is_empty() {
+            return Ok(());
+        }
+        match name {
+            "preview" => self.held = mapping::flag(name, text)?,
+            _ => mapping::set(&mut self.options, name, text)?,
+        }
+        let kept = self.bytes == 0
+            && import::configure(&*self.scope.db, self.id, self.held, &self.options)?;
+        match kept {
+            true => Ok(()),
+            false => Err(Problem::invalid(name, "must come before the file")),
+        }
     }
 
     /// Takes the next bytes. False when the import has failed already and the rest is of no use.

@@ -388,6 +388,12 @@ impl Person<'_> {
 
     /// Uploads a file and waits until it is merged.
     pub fn import(&self, base: &str, file: &str, tag: &str) {
+        self.upload(base, file.as_bytes(), tag, &[]);
+        self.work();
+    }
+
+    /// Uploads a file with options; returns the import's id.
+    pub fn upload(&self, base: &str, file: &[u8], tag: &str, options: &[(&str, &str)]) -> i64 {
         let stores = Files(self.site.folder.path());
         let cx = Context {
             stores: &stores,
@@ -398,9 +404,11 @@ impl Person<'_> {
         };
         let scope = access::public(&cx, &base[3..]).expect("a tenant");
         let mut upload = Upload::begin(scope, "Import", Some(tag)).expect("an upload");
-        assert!(upload.push(file.as_bytes()).expect("kept"));
-        upload.finish().expect("kept");
-        self.work();
+        for (name, text) in options {
+            upload.option(name, text).expect("an option");
+        }
+        assert!(upload.push(file).expect("kept"));
+        upload.finish().expect("kept").1
     }
 
     /// Lets every stage do what is due.

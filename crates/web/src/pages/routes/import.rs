@@ -37,7 +37,7 @@ pub fn row(i: import::Import) -> ImportRow {
         rows: rows(&i),
         tag: i.tag.unwrap_or_default(),
         name: i.name,
-        status: i.status,
+        status: i.status.to_owned(),
         created_at: i.created_at,
     }
 }
@@ -61,7 +61,7 @@ fn progress_of(scope: &Scope<'_>, i: &import::Import) -> Progress {
     Progress {
         base: scope.base(),
         id: i.id,
-        status: i.status.clone(),
+        status: i.status.to_owned(),
         reason: i.reason.clone(),
         bytes_read: read.min(i.bytes_received),
         bytes: i.bytes_received,
@@ -75,9 +75,16 @@ pub fn progress(scope: &Scope<'_>, id: &str) -> Answer {
     let progress = progress_of(scope, &import);
     let response = Response::html(200, ImportProgress { progress }.render());
     Ok(match import.finished_at {
-        Some(_) => response.with(HX_REFRESH, "true"),
-        None => response,
+        Some(_) if !is_moving(import.status) => response.with(HX_REFRESH, "true"),
+        _ => response,
     })
+}
+
+fn is_moving(status: &str) -> bool {
+    matches!(
+        status,
+        "pending" | "ingesting" | "importing" | "canceling" | "undoing"
+    )
 }
 
 pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {

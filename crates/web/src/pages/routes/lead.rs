@@ -72,7 +72,7 @@ pub fn list(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
     Ok(Response::html(200, view.render()))
 }
 
-fn label(field: Field) -> &'static str {
+pub fn label(field: Field) -> &'static str {
     match field {
         Field::Email => "E-mail",
         Field::FirstName => "First name",

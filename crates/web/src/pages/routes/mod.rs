@@ -9,6 +9,7 @@ mod import;
 mod invite;
 mod lead;
 mod letter;
+mod mapping;
 mod names;
 mod password;
 mod profile;
@@ -202,6 +203,9 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (&Method::GET, ["imports"]) => import::list(scope, page),
         (&Method::GET, ["imports", id]) => import::show(scope, page, id),
         (&Method::GET, ["imports", id, "progress"]) => import::progress(scope, id),
+        (&Method::GET, ["imports", id, "mapping"]) => mapping::form(scope, page, request, id),
+        (&Method::POST, ["imports", id, "mapping"]) => mapping::map(scope, page, request, id),
+        (&Method::POST, ["imports", id, "cancellation"]) => mapping::cancel(scope, &page, id),
         (&Method::GET, ["profiles"]) => profile::list(scope, page),
         (&Method::POST, ["profiles"]) => profile::create(scope, page, request),
         (&Method::GET, ["profiles", "new"]) => Ok(profile::form(page)),
@@ -234,9 +238,8 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         | (_, ["leads" | "imports" | "profiles" | "rules" | "requests" | "timeline"])
         | (_, ["leads" | "imports" | "rules" | "requests", _] | ["profiles", "new"])
         | (_, ["profiles" | "rules", _, "activation"] | ["profiles", _, "password"])
-        | (_, ["imports", _, "progress"] | ["requests", _, "cancellation"]) => {
-            Err(Problem::method_not_allowed())
-        }
+        | (_, ["imports", _, "progress" | "mapping" | "cancellation"])
+        | (_, ["requests", _, "cancellation"]) => Err(Problem::method_not_allowed()),
         _ => Err(Problem::not_found()),
     }
 }
