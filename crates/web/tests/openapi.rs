@@ -537,7 +537,7 @@ impl Site {
         };
         let target = match path.strip_prefix("/s/") {
             Some(rest) => {
-                let id = if path.ends_with("cancellation") {
+                let id = if path.ends_with("requests/{id}/cancellation") {
                     "2"
                 } else {
                     "1"
