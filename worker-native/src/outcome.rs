@@ -122,9 +122,12 @@ pub fn of_fault(fault: &Fault) -> Outcome {
         (Trouble::Lost(why), Step::Tls) => {
             retry(&format!("no TLS with the mail server: {why}"), None)
         }
-        (Trouble::Lost(why), _) => retry(&format!("the connection was lost {place}: {why}"), None),
+        (Trouble::Lost(why), _) => retry(
+            &format!("the connection to the mail server was lost {place}: {why}"),
+            None,
+        ),
         (Trouble::Garbled(why), _) => retry(
-            &format!("the server's answer {place} was not understood: {why}"),
+            &format!("what the mail server said {place} was not understood: {why}"),
             None,
         ),
         (Trouble::NotOffered(what), step) if step <= Step::Auth => retry(
@@ -149,7 +152,7 @@ pub fn of_acceptance(reply: &Reply) -> Outcome {
 }
 
 fn of_refusal(reply: &Reply, step: Step) -> Outcome {
-    let place = place(step);
+    let what = subject(step);
     let later = matches!(reply.code, 421 | 450 | 451).then_some(COME_BACK_MS);
     match (reply.code, step) {
         (_, Step::Auth) => retry(&format!("authentication was refused: {reply}"), later),
@@ -160,15 +163,15 @@ fn of_refusal(reply: &Reply, step: Step) -> Outcome {
         ),
         // "Bad sequence of commands" says nothing of the mail.
         (503, Step::Mail | Step::Rcpt | Step::Data) => {
-            retry(&format!("the mail server refused {place}: {reply}"), None)
+            retry(&format!("the mail server refused {what}: {reply}"), None)
         }
         (400..=499, _) => retry(
-            &format!("the mail server refused {place} for now: {reply}"),
+            &format!("the mail server refused {what} for now: {reply}"),
             later,
         ),
         (500..=599, Step::Mail | Step::Rcpt | Step::Data | Step::Body | Step::Final) => {
             Outcome::Failed {
-                error: tidy(&format!("the mail server refused {place}: {reply}")),
+                error: tidy(&format!("the mail server refused {what}: {reply}")),
             }
         }
         // An answer after the dot that is neither yes nor no.
@@ -178,7 +181,7 @@ fn of_refusal(reply: &Reply, step: Step) -> Outcome {
             )),
         },
         // A server that refuses the connection as a whole may take it after it was repaired.
-        _ => retry(&format!("the mail server refused {place}: {reply}"), later),
+        _ => retry(&format!("the mail server refused {what}: {reply}"), later),
     }
 }
 
@@ -189,20 +192,34 @@ fn retry(error: &str, after_ms: Option<i64>) -> Outcome {
     }
 }
 
+/// When something went wrong.
 fn place(step: Step) -> &'static str {
     match step {
         Step::Resolve => "while its name was looked up",
         Step::Connect => "while connecting",
         Step::Tls => "in the TLS handshake",
-        Step::Greeting => "the connection",
+        Step::Greeting => "at the greeting",
         Step::Hello => "at EHLO",
         Step::StartTls => "at STARTTLS",
         Step::Auth => "at AUTH",
-        Step::Mail => "the sender",
-        Step::Rcpt => "the recipient",
+        Step::Mail => "at MAIL FROM",
+        Step::Rcpt => "at RCPT TO",
         Step::Data => "at DATA",
         Step::Body => "while the text was sent",
-        Step::Final => "the mail",
+        Step::Final => "after the text was sent",
+    }
+}
+
+/// What was refused.
+fn subject(step: Step) -> &'static str {
+    match step {
+        Step::Resolve | Step::Connect | Step::Tls | Step::Greeting => "the connection",
+        Step::Hello => "EHLO",
+        Step::StartTls => "STARTTLS",
+        Step::Auth => "the log-in",
+        Step::Mail => "the sender",
+        Step::Rcpt => "the recipient",
+        Step::Data | Step::Body | Step::Final => "the mail",
     }
 }
 
@@ -379,6 +396,52 @@ mod tests {
         assert!(!Fault::new(Step::Rcpt, no(550)).is_stale_connection());
         assert!(!Fault::new(Step::Rcpt, no(550)).ends_connection());
         assert!(Fault::new(Step::Rcpt, no(421)).ends_connection());
+    }
+
+    #[test]
+    fn what_went_wrong_is_a_sentence_at_every_step() {
+        let said = |step, trouble| match of_fault(&Fault::new(step, trouble)) {
+            Outcome::Failed { error }
+            | Outcome::Retry { error, .. }
+            | Outcome::Uncertain { error } => error,
+            other => panic!("{other:?}"),
+        };
+        let lost = |step| said(step, Trouble::Lost("no answer within 60 s".into()));
+        assert_eq!(
+            lost(Step::Greeting),
+            "the connection to the mail server was lost at the greeting: no answer within 60 s"
+        );
+        assert_eq!(
+            lost(Step::Rcpt),
+            "the connection to the mail server was lost at RCPT TO: no answer within 60 s"
+        );
+        assert_eq!(
+            said(Step::Greeting, Trouble::Garbled("HTTP/1.1 400".into())),
+            "what the mail server said at the greeting was not understood: HTTP/1.1 400"
+        );
+        let refused = |step| {
+            let text = "no".into();
+            said(step, Trouble::Refused(Reply { code: 554, text }))
+        };
+        assert_eq!(
+            refused(Step::Greeting),
+            "the mail server refused the connection: 554 no"
+        );
+        assert_eq!(
+            refused(Step::Data),
+            "the mail server refused the mail: 554 no"
+        );
+        for step in [
+            Step::Hello,
+            Step::StartTls,
+            Step::Auth,
+            Step::Mail,
+            Step::Data,
+        ] {
+            let (lost, refused) = (lost(step), refused(step));
+            assert!(lost.contains("lost at "), "{lost}");
+            assert!(!refused.contains("refused at"), "{refused}");
+        }
     }
 
     #[test]
