@@ -38,6 +38,11 @@ pub enum Error {
 
 type Result<T> = std::result::Result<T, Error>;
 
+/// It does not begin as an archive does.
+fn foreign() -> Error {
+    Error::Invalid("This is no archive of a sub-account; nothing of it was kept.".to_owned())
+}
+
 /// Drops all that a tenant's database holds.
 ///
 /// # Errors
@@ -323,9 +328,10 @@ impl Reader {
             }
         }
         self.rest.extend_from_slice(bytes);
-        match self.rest.len() > LINE {
-            true => Err(self.invalid("it is longer than any line of an archive")),
-            false => Ok(()),
+        match (self.rest.len() > LINE, self.state) {
+            (false, _) => Ok(()),
+            (true, State::New) => Err(foreign()),
+            (true, _) => Err(self.invalid("it is longer than any line of an archive")),
         }
     }
 
@@ -335,6 +341,9 @@ impl Reader {
     /// # Errors
     /// When the archive broke off, or the database fails.
     pub fn finish(mut self, settle: impl FnOnce(&dyn Db) -> crate::Result<()>) -> Result<Summary> {
+        if self.state == State::New {
+            return Err(foreign());
+        }
         if self.state != State::Complete || !self.rest.is_empty() {
             return Err(Error::Invalid(format!(
                 "The archive breaks off after line {}; nothing of it was kept.",
@@ -373,7 +382,7 @@ impl Reader {
     }
 
     fn header(&mut self, line: &[u8]) -> Result<()> {
-        let header: Header = self.parse(line, "the header of an archive")?;
+        let header: Header = serde_json::from_slice(line).map_err(|_| foreign())?;
         let (version, known) = (header.schema_version, latest(TENANT));
         if header.sluice_archive != FORMAT || version > known {
             return Err(Error::Newer(format!(

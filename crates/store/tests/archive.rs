@@ -216,6 +216,10 @@ fn an_archive_that_was_changed_anywhere_leaves_nothing_behind() {
                 matches!(refused, Err(Error::Invalid(_))),
                 "{n}: {refused:?}"
             );
+            if !wrong.starts_with('{') {
+                let said = format!("{refused:?}");
+                assert!(said.contains("This is no archive"), "{n}: {said}");
+            }
             assert_eq!(dump(&*look, &[]), empty, "{n}");
         }
     }
