@@ -34,7 +34,10 @@ fn questions(config: &Config, lookup: &Lookup) -> [Call; 2] {
 }
 
 fn message(outcome: Outcome) -> Result<Vec<u8>, String> {
-    let silent = |reason: &str| format!("The resolver does not answer: {reason}.");
+    let silent = |reason: &str| {
+        eprintln!("resolver: {reason}");
+        domain_proof::SILENT.to_owned()
+    };
     match outcome {
         Ok((200, body)) => Ok(body),
         Ok((status, _)) => Err(silent(&status.to_string())),

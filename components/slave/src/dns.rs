@@ -5,7 +5,7 @@ use glue::http::header::{ACCEPT, CONTENT_TYPE};
 use http_body_util::{BodyExt, Full, Limited};
 use spin_sdk::http;
 use web::slave::custom_domain::{self, View};
-use web::slave::domain_proof::MESSAGE;
+use web::slave::domain_proof::{self, MESSAGE};
 use web::{Config, Context, Identity, Problem, Request, Response};
 
 /// The largest answer that is read, in bytes: what the DNS can carry.
@@ -38,7 +38,10 @@ async fn look(
 }
 
 async fn ask(config: &Config, message: &[u8]) -> Result<Vec<u8>, String> {
-    let silent = |reason: String| format!("The resolver does not answer: {reason}.");
+    let silent = |reason: String| {
+        eprintln!("resolver {}: {reason}", config.resolver_url);
+        domain_proof::SILENT.to_owned()
+    };
     let request = HttpRequest::post(format!("{}/dns-query", config.resolver_url))
         .header(CONTENT_TYPE, MESSAGE)
         .header(ACCEPT, MESSAGE)

@@ -171,7 +171,18 @@ fn failure(code: &ErrorCode) -> Failure {
         ErrorCode::ConnectionTimeout | ErrorCode::ConnectionReadTimeout => {
             "it does not answer in time".to_owned()
         }
-        code => code.to_string(),
+        ErrorCode::DestinationNotFound
+        | ErrorCode::DestinationUnavailable
+        | ErrorCode::DestinationIpProhibited
+        | ErrorCode::DestinationIpUnroutable => "it cannot be reached".to_owned(),
+        ErrorCode::TlsCertificateError
+        | ErrorCode::TlsProtocolError
+        | ErrorCode::TlsAlertReceived(_) => "no TLS connection with it can be made".to_owned(),
+        code => {
+            // The host's own words are for the log.
+            eprintln!("call: {code}");
+            "the connection with it broke".to_owned()
+        }
     };
     match code {
         ErrorCode::ConnectionRefused

@@ -9,6 +9,10 @@ use store::custom_domain::{self, CustomDomain};
 /// The media type of a message.
 pub const MESSAGE: &str = "application/dns-message";
 
+/// Said of a resolver that cannot be asked; why is in the log, for whoever runs it.
+pub const SILENT: &str =
+    "The resolver does not answer just now, so the name could not be looked up. It is tried again.";
+
 /// What the DNS is asked (RFC 8484: the body of a POST to a resolver).
 pub struct Lookup {
     tenant: String,
@@ -70,25 +74,36 @@ pub fn due(control: &dyn Db, now: i64, limit: i64) -> store::Result<Vec<Lookup>>
 /// When the store fails.
 pub fn settle(control: &dyn Db, lookup: &Lookup, answers: Answers, now: i64) -> store::Result<()> {
     let (tenant, name) = (lookup.tenant.as_str(), lookup.name.as_str());
+    match missing(lookup, answers) {
+        None => custom_domain::verify(control, tenant, name, &lookup.token, now),
+        Some((reason, is_sure)) => {
+            custom_domain::refuse(control, tenant, name, &reason, is_sure, now)
+        }
+    }
+}
+
+/// Why the proof is not there, and whether that is sure; none when it is.
+fn missing(lookup: &Lookup, answers: Answers) -> Option<(String, bool)> {
     let mut reasons = Vec::new();
     let mut proven = false;
     for answer in answers {
         match answer.and_then(|message| values(&message)) {
             Ok(values) => proven |= values.iter().any(|v| shows(v, &lookup.token)),
+            Err(reason) if reasons.contains(&reason) => {}
             Err(reason) => reasons.push(reason),
         }
     }
     if proven {
-        return custom_domain::verify(control, tenant, name, &lookup.token, now);
+        return None;
     }
     // Whoever could not be asked has not said that the proof is gone.
     let is_sure = reasons.is_empty();
     let missing = format!(
         "There is no record at {} with the token yet.",
-        proof_name(name)
+        proof_name(&lookup.name)
     );
     reasons.insert(0, missing);
-    custom_domain::refuse(control, tenant, name, &reasons.join(" "), is_sure, now)
+    Some((reasons.join(" "), is_sure))
 }
 
 /// A TXT record is the token; a CNAME leads to a name that begins with it.
@@ -163,6 +178,31 @@ mod tests {
                 .any(|v| shows(v, token))
         );
         assert!(values(b"nonsense").is_err());
+    }
+
+    #[test]
+    fn a_resolver_that_is_away_is_told_of_once() {
+        let lookup = Lookup {
+            tenant: "7".into(),
+            name: "client.example".into(),
+            token: "0123456789abcdef".into(),
+            messages: [vec![], vec![]],
+        };
+        let away = || Err(SILENT.to_owned());
+        let (reason, is_sure) = missing(&lookup, [away(), away()]).expect("not there");
+        assert_eq!(reason.matches(SILENT).count(), 1, "{reason}");
+        assert!(!is_sure && reason.contains("_verify.client.example"));
+        let other = || {
+            let text = TXT::new().with_string("another token").expect("text");
+            Ok(answer(RData::TXT(text)))
+        };
+        let (reason, is_sure) = missing(&lookup, [other(), other()]).expect("not there");
+        assert!(is_sure && !reason.contains("resolver"), "{reason}");
+        let text = TXT::new().with_string("0123456789abcdef").expect("text");
+        assert_eq!(
+            missing(&lookup, [away(), Ok(answer(RData::TXT(text)))]),
+            None
+        );
     }
 
     #[test]
