@@ -47,13 +47,16 @@ fn answer(config: &Config, call: &Call, outcome: Outcome) -> Answer {
                 ..placed
             }),
             Ok(answer) => answer,
-            Err(e) => Answer::Unknown(format!("The answer of {at} cannot be read: {e}.")),
+            Err(e) => {
+                let trouble = format!("gave an answer that cannot be read: {e}.");
+                Answer::Unknown(told(call, at, &trouble))
+            }
         },
         Ok((status, body)) => {
             let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
             let detail = problem["detail"].as_str().or(problem["title"].as_str());
             let detail = detail.unwrap_or("no reason given");
-            let reason = format!("The slave at {at} refused ({status}): {detail}");
+            let reason = told(call, at, &format!("refused ({status}): {detail}"));
             match status {
                 // It may have begun before it failed.
                 408 | 425 | 429 | 500.. => Answer::Unknown(reason),
@@ -64,13 +67,19 @@ fn answer(config: &Config, call: &Call, outcome: Outcome) -> Answer {
             }
         }
         Err(failure) => {
-            let reason = format!("The slave at {at} cannot be asked: {}.", failure.reason());
+            let reason = told(call, at, &format!("cannot be asked: {}.", failure.reason()));
             match failure {
                 Failure::NotSent(_) => Answer::NotSent(reason),
                 Failure::Unknown(_) => Answer::Unknown(reason),
             }
         }
     }
+}
+
+/// Why a call came to nothing, as it is told; the log has the node's address.
+fn told(call: &Call, at: &str, trouble: &str) -> String {
+    eprintln!("The slave at {at} {trouble}");
+    call.came_to_nothing(at, trouble)
 }
 
 /// Other nodes are told whole addresses.

@@ -122,6 +122,15 @@ impl Call {
         }
     }
 
+    /// Why it came to nothing, for people: the slave at `at` did what `trouble` says. Moves are told to the operator, who
+    /// learns the address; all else to customers, who do not.
+    pub fn came_to_nothing(&self, at: &str, trouble: &str) -> String {
+        match self.order {
+            Order::Put(_) | Order::Release(_) | Order::Status => format!("Its server {trouble}"),
+            _ => format!("The slave at {at} {trouble}"),
+        }
+    }
+
     /// What a good answer to it means.
     ///
     /// # Errors
@@ -459,6 +468,25 @@ fn purge(db: &dyn Db, now: i64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn customers_do_not_learn_the_addresses_of_nodes() {
+        let told = |order| {
+            let call = Call {
+                subaccount_id: "7".into(),
+                node_id: "n".into(),
+                node_url: Some("http://10.0.0.7:3001".into()),
+                order,
+            };
+            call.came_to_nothing("http://10.0.0.7:3001", "cannot be asked: it is away.")
+        };
+        assert_eq!(
+            told(Order::Release(1)),
+            "Its server cannot be asked: it is away."
+        );
+        let to_operator = "The slave at http://10.0.0.7:3001 cannot be asked: it is away.";
+        assert_eq!(told(Order::Pack), to_operator);
+    }
 
     fn there(slots: i64, nodes: i64, silent: i64) -> Capacity {
         Capacity {
