@@ -62,7 +62,7 @@ impl Brand {
         if self.accent.is_some() || self.rail.is_some() {
             let rail = self.rail.unwrap_or(RAIL);
             let bar = self.accent.unwrap_or(rail.ink()).readable_on(rail, 3.0);
-            css += &format!(".rail{{--gold-bar:{bar};--focus:{bar}}}\n");
+            css += &format!(".rail,.front-brand{{--gold-bar:{bar};--focus:{bar}}}\n");
         }
         css
     }
@@ -107,6 +107,10 @@ mod tests {
         );
         assert!(
             css.contains("prefers-color-scheme: dark") && !css.contains("style"),
+            "{css}"
+        );
+        assert!(
+            css.contains(".rail,.front-brand{--gold-bar:#2d6a4f"),
             "{css}"
         );
     }

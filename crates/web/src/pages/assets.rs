@@ -45,6 +45,7 @@ assets! {
     "uPlot.min.css": "text/css; charset=utf-8",
     "logo.svg": "image/svg+xml",
     "strata.svg": "image/svg+xml",
+    "vein.svg": "image/svg+xml",
     "LICENSES.txt": "text/plain; charset=utf-8",
 }
 
