@@ -5,6 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::json;
+
 /// A request whose body has arrived.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -51,7 +53,7 @@ impl Request {
             return Err(Problem::new(415, "Send JSON")
                 .detail(format!("This call takes application/json, not {media}.")));
         }
-        parse_json(&self.body)
+        json::parse(&self.body)
     }
 
     /// The file in a field of a form (`multipart/form-data`).
@@ -93,54 +95,6 @@ impl Request {
 
 fn pairs(text: &[u8]) -> impl Iterator<Item = (String, String)> {
     url::form_urlencoded::parse(text).map(|(k, v)| (k.into_owned(), v.into_owned()))
-}
-
-/// Reads JSON; an error names the field.
-///
-/// # Errors
-/// 400 for broken JSON, 422 with the field's name for a wrong value.
-pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // A list would be taken for the fields in their order.
-    if body.trim_ascii_start().starts_with(b"[") {
-        return Err(Problem::new(422, "The body must be a JSON object"));
-    }
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
-        let path = e.path().to_string();
-        let inner = e.into_inner();
-        if inner.classify() != serde_json::error::Category::Data {
-            return Problem::new(400, "The body is not valid JSON").detail(format!("{inner}."));
-        }
-        let message = inner.to_string();
-        let message = message
-            .rsplit_once(" at line ")
-            .map_or(message.as_str(), |(m, _)| m)
-            .to_owned();
-        Problem::invalid(field_of(&path, &message), message)
-    })?;
-    reader
-        .end()
-        .map_err(|e| Problem::new(400, "The body is not valid JSON").detail(format!("{e}.")))?;
-    Ok(value)
-}
-
-/// The field an error is about: the path, completed by the name that serde puts between backticks.
-fn field_of(path: &str, message: &str) -> String {
-    let named = ["missing field `", "unknown field `"]
-        .into_iter()
-        .find_map(|start| {
-            message
-                .split_once(start)
-                .and_then(|(_, rest)| rest.split_once('`'))
-                .map(|(name, _)| name)
-        });
-    match (path, named) {
-        (".", Some(name)) => name.to_owned(),
-        (path, Some(name)) if path != name && !path.ends_with(&format!(".{name}")) => {
-            format!("{path}.{name}")
-        }
-        (path, _) => path.to_owned(),
-    }
 }
 
 /// An answer's body.
@@ -402,65 +356,3 @@ impl From<store::Error> for Problem {
 
 /// The answer to a call.
 pub type Answer = Result<Response, Problem>;
-
-#[cfg(test)]
-mod tests {
-    use serde::Deserialize;
-
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Outer {
-        #[allow(dead_code)]
-        name: String,
-        #[allow(dead_code)]
-        settings: Option<Inner>,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Inner {
-        #[allow(dead_code)]
-        port: u16,
-    }
-
-    #[test]
-    fn a_wrong_field_is_named() {
-        for (body, status, field) in [
-            (r#"{"name":1}"#, 422, "name"),
-            (r#"{}"#, 422, "name"),
-            (r#"{"name":"x","nam":1}"#, 422, "nam"),
-            (
-                r#"{"name":"x","settings":{"port":"y"}}"#,
-                422,
-                "settings.port",
-            ),
-            (
-                r#"{"name":"x","settings":{"port":70000}}"#,
-                422,
-                "settings.port",
-            ),
-            (r#"{"name":"x","settings":{}}"#, 422, "settings.port"),
-            (
-                r#"{"name":"x","settings":{"port":1,"prot":2}}"#,
-                422,
-                "settings.prot",
-            ),
-        ] {
-            let problem = parse_json::<Outer>(body.as_bytes()).unwrap_err();
-            assert_eq!(
-                (problem.status, problem.errors[0].field.as_str()),
-                (status, field),
-                "{body}: {problem:?}"
-            );
-        }
-        for body in ["", "{", r#"{"name":"#, r#"{"name":"x"} x"#, "\u{0}"] {
-            assert_eq!(
-                parse_json::<Outer>(body.as_bytes()).unwrap_err().status,
-                400,
-                "{body}"
-            );
-        }
-    }
-}

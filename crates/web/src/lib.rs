@@ -9,6 +9,7 @@ pub mod database;
 pub mod front;
 pub mod http;
 pub mod input;
+mod json;
 pub mod master;
 pub mod openapi;
 pub mod pages;
