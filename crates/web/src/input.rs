@@ -20,13 +20,22 @@ pub fn name(field: &str, value: &str) -> Result<String, Problem> {
             format!("must have at most {NAME_MAX} characters"),
         ));
     }
-    if value.chars().any(char::is_control) {
-        return Err(Problem::invalid(
-            field,
-            "must not have line breaks or control characters",
-        ));
-    }
+    one_line(field, value)?;
     Ok(value.to_owned())
+}
+
+/// A text in one line, without control characters.
+///
+/// # Errors
+/// 422 with the field.
+pub fn one_line(field: &str, value: &str) -> Result<(), Problem> {
+    match value.chars().any(char::is_control) {
+        true => Err(Problem::invalid(
+            field,
+            "must be one line, without control characters",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// An e-mail address, normalised.

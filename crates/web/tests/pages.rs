@@ -160,7 +160,7 @@ fn every_page_of_a_sub_account_shows_what_there_is() {
 
     person.import(
         &base,
-        "email,first_name,tea\nann@x.test,<u>Ann</u>,Oolong\nnobody,,\n",
+        "email,first_name,tea,unsubscribe_url\nann@x.test,<u>Ann</u>,Oolong,http://x.test\nnobody,,,\n",
         "hot & new",
     );
     let import = text(&person.get(&format!("{base}/imports/1")));
@@ -192,9 +192,27 @@ fn every_page_of_a_sub_account_shows_what_there_is() {
         location(&person.post(&format!("{base}/profiles"), &right)),
         format!("{base}/profiles")
     );
+    let quick = serde_json::json!({"name": "Quick", "type": "smtp", "quotas": {"interval_ms": 500},
+        "settings": {"host": "mail.test", "port": 25, "from": "ann@x.test"}});
+    let headers = [
+        ("cookie", person.cookie.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let path = format!("{base}/api/v1/profiles");
+    let quick = site.send(
+        http::Method::POST,
+        &path,
+        &headers,
+        quick.to_string().into(),
+    );
+    assert_eq!(quick.status, 201, "{}", text(&quick));
     let profiles = text(&person.get(&format!("{base}/profiles")));
     assert!(profiles.contains("mail.test:465") && profiles.contains("no maximum"));
-    person.post(&format!("{base}/profiles/1/activation"), &[("active", "0")]);
+    assert!(!profiles.contains("at once"), "{profiles}");
+    for id in [1, 2] {
+        let path = format!("{base}/profiles/{id}/activation");
+        person.post(&path, &[("active", "0")]);
+    }
     assert!(text(&person.get(&format!("{base}/profiles"))).contains("disabled"));
 
     rules_and_requests(&person, &base);
@@ -240,6 +258,14 @@ fn rules_and_requests(person: &site::Person<'_>, base: &str) {
     let html = text(&refused);
     assert!(html.contains("id=\"subject-problem\"") && html.contains("more {{tea}}?"));
     assert!(html.contains("name=\"existing\" value=\"1\" checked"));
+    rule[5].1 = "Hello\r\nBcc: eve@x.test";
+    let refused = text(&person.post(&path, &rule));
+    assert!(refused.contains("id=\"subject-problem\"") && refused.contains("one line"));
+    let form = text(&person.get(&format!("{base}/rules/new")));
+    for name in ["unsubscribe_url", "tea", "postal_address"] {
+        let token = format!("data-insert=\"{{{{{name}}}}}\"");
+        assert_eq!(form.matches(&token).count(), 1, "{name}: {form}");
+    }
     rule[5].1 = "Hello {{first_name}}";
     let made = person.post(&path, &rule);
     assert_eq!(location(&made), format!("{base}/rules/1"));

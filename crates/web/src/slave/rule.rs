@@ -61,6 +61,7 @@ fn check(scope: &Scope<'_>, input: &NewRule) -> Result<(), Problem> {
     if subject.trim().is_empty() {
         return Err(Problem::invalid("action.subject", "must not be empty"));
     }
+    input::one_line("action.subject", subject)?;
     if body.trim().is_empty() {
         return Err(Problem::invalid("action.body", "must not be empty"));
     }

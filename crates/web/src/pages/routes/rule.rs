@@ -94,7 +94,9 @@ fn variables(scope: &Scope<'_>) -> Result<Vec<Variable>, Problem> {
         .into_iter()
         .map(|f| variable(f.name(), fields.and_then(|lead| lead.get(f))))
         .collect();
-    for name in lead::custom_fields(&*scope.db)? {
+    // A column of the same name is never what a template says: ours comes first.
+    let custom = lead::custom_fields(&*scope.db)?.into_iter();
+    for name in custom.filter(|name| !EXTRA.contains(&name.as_str())) {
         let example = fields.and_then(|lead| lead.data.get(&name));
         variables.push(variable(&name, example.map(String::as_str)));
     }
