@@ -89,6 +89,7 @@ pub fn find(db: &dyn Db, key_hash: &str, now: i64) -> Result<Option<Identity>> {
     if row.int(6) < now - user::SEEN_EVERY {
         // Only a note: that it cannot be kept is no reason to refuse what they came for.
         let _ = db.execute(sql::TOUCH, params![key_hash, now]);
+        let _ = user::seen(db, &who.user_id, now);
     }
     Ok(Some(who))
 }

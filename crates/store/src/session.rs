@@ -26,7 +26,7 @@ pub struct Session {
     pub expires_at: i64,
 }
 
-/// Keeps a new session's hash.
+/// Keeps a new session's hash; whoever begins it is here.
 pub fn insert(db: &dyn Db, token_hash: &str, user_id: &str, session: &Session) -> Result<()> {
     db.execute(sql::DELETE_EXPIRED, params![session.created_at])?;
     let row = params![
@@ -39,7 +39,8 @@ pub fn insert(db: &dyn Db, token_hash: &str, user_id: &str, session: &Session) -
         session.expires_at,
         Some(&session.host).filter(|host| !host.is_empty())
     ];
-    db.execute(sql::INSERT, row).map(|_| ())
+    db.execute(sql::INSERT, row)?;
+    user::seen(db, user_id, session.created_at)
 }
 
 /// Who a live session belongs to, with what they may do and where; notes that they were here. A session that is bound
@@ -53,7 +54,7 @@ pub fn find(db: &dyn Db, token_hash: &str, host: &str, now: i64) -> Result<Optio
     if row.int(5) < now - user::SEEN_EVERY {
         // Only a note: that it cannot be kept is no reason to refuse what they came for.
         let _ = db.execute(sql::SEEN, params![token_hash, now]);
-        user::seen(db, &who.user_id, now);
+        let _ = user::seen(db, &who.user_id, now);
     }
     Ok(Some(who))
 }

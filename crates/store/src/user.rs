@@ -232,9 +232,9 @@ pub fn delete_grant(db: &dyn Db, id: &str, subaccount_id: &str) -> Result<bool> 
     Ok(db.execute(sql::DELETE_GRANT, params![id, subaccount_id])? > 0)
 }
 
-/// Somebody was here. Only a note: that it cannot be kept is no reason to refuse what they came for.
-pub(crate) fn seen(db: &dyn Db, id: &str, now: i64) {
-    let _ = db.execute(sql::SEEN, params![id, now]);
+/// Somebody was here.
+pub(crate) fn seen(db: &dyn Db, id: &str, now: i64) -> Result<()> {
+    db.execute(sql::SEEN, params![id, now]).map(|_| ())
 }
 
 /// How old a note of the last use may get before it is written anew, in milliseconds: whoever is busy does not write at
