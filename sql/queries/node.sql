@@ -4,13 +4,13 @@ values (?1, ?2, ?3, ?4, ?5, 'joining', ?6, ?7, ?8);
 
 -- name: get
 select n.id, n.kind, n.name, n.slave_id, n.unassigned, n.status, n.base_url, n.node_url, n.version, n.slots, n.used,
-  n.report, n.seen_at, n.created_at, (select count(*) from placement p where p.node_id = n.id)
+  n.report, n.seen_at, n.created_at, (select count(*) from placement p where p.node_id = n.id), n.join_until
 from node n where n.id = ?1;
 
 -- name: list
 -- The node beside the master is shown only where there is one.
 select n.id, n.kind, n.name, n.slave_id, n.unassigned, n.status, n.base_url, n.node_url, n.version, n.slots, n.used,
-  n.report, n.seen_at, n.created_at, (select count(*) from placement p where p.node_id = n.id)
+  n.report, n.seen_at, n.created_at, (select count(*) from placement p where p.node_id = n.id), n.join_until
 from node n
 where n.id <> 'local' or ?1 = 1 or exists (select 1 from placement p where p.node_id = 'local')
 order by n.kind, n.created_at, n.id limit 1000;

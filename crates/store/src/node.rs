@@ -42,6 +42,8 @@ pub struct Node {
     pub created_at: i64,
     /// Sub-accounts that were given to it.
     pub placed: i64,
+    /// Until when the token is good that it was last given; 0 for one that was given none.
+    pub join_until: i64,
 }
 
 fn from_row(mut r: Row) -> Node {
@@ -61,6 +63,7 @@ fn from_row(mut r: Row) -> Node {
         seen_at: r.int(12),
         created_at: r.int(13),
         placed: r.int(14),
+        join_until: r.int(15),
     }
 }
 

@@ -947,9 +947,14 @@ fn nothing_that_people_type_reaches_a_header_or_another_site() {
     }
     let next = "/login?next=https%3A%2F%2Fevil.test";
     assert!(!text(&site.get(next)).contains("evil"));
+    let until = || {
+        ann.get(&format!("/nodes/{}", node["id"].as_str().expect("an id")))["join_until"].clone()
+    };
+    assert_eq!(until(), node["expires_at"]);
 }
 
 #[test]
+    assert_eq!(until(), Value::Null);
 fn a_form_of_another_page_changes_no_person() {
     let site = Site::new();
     let person = site.sign_up(ANN);

@@ -50,14 +50,11 @@ fn drain(master: &Master, id: &str, draining: bool) -> Result<()> {
 }
 
 fn invited(at: &AtMaster, made: &Value) {
-    let program = match text(&made["kind"]) {
-        "worker" => "sluice-worker",
-        _ => "sluice",
-    };
     println!("node   {} ({})", text(&made["id"]), text(&made["name"]));
     println!("token  {}", text(&made["join_token"]));
     println!(
-        "join   {program} join --master {} --token {}",
+        "join   {} join --master {} --token {}",
+        program(made),
         at.master,
         text(&made["join_token"])
     );
@@ -77,18 +74,42 @@ fn list(answer: &Value) {
             Some(slots) => format!("{}/{slots}", node["placed"]),
             None => "-".to_owned(),
         };
-        let silent = node["status"] != "revoked" && node["healthy"] == false;
         println!(
-            "{:36}  {:6}  {:20}  {:8}  {:9}  {:8}  {}{}",
+            "{:36}  {:6}  {:20}  {:8}  {:9}  {:8}  {}",
             text(&node["id"]),
             text(&node["kind"]),
             text(&node["name"]),
             text(&node["status"]),
             slots,
             node["version"].as_str().unwrap_or("-"),
-            time(&node["seen_at"]),
-            if silent { " (silent)" } else { "" }
+            last_seen(node, Utc::now().timestamp_millis())
         );
+    }
+}
+
+/// When a node was last heard of, or what it still waits for.
+fn last_seen(node: &Value, now: i64) -> String {
+    let seen = time(&node["seen_at"]);
+    match (text(&node["status"]), node["join_until"].as_i64()) {
+        ("joining", Some(until)) if until <= now => {
+            "its token has expired; `sluice node rotate` gives another one".to_owned()
+        }
+        ("joining", _) => format!(
+            "waits for `{} join` until {}",
+            program(node),
+            time(&node["join_until"])
+        ),
+        ("revoked", _) => seen,
+        _ if node["healthy"] == false => format!("{seen} (silent)"),
+        _ => seen,
+    }
+}
+
+/// What a node of its kind is started with.
+fn program(node: &Value) -> &'static str {
+    match text(&node["kind"]) {
+        "worker" => "sluice-worker",
+        _ => "sluice",
     }
 }
 
@@ -105,4 +126,23 @@ fn time(value: &Value) -> String {
         || "never".to_owned(),
         |at| at.format("%Y-%m-%d %H:%M:%S").to_string(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_never_joined_says_what_it_waits_for() {
+        let joining =
+            |until: Value| json!({"kind": "slave", "status": "joining", "join_until": until});
+        assert_eq!(
+            last_seen(&joining(json!(1_795_262_400_000_i64)), 1_795_262_399_999),
+            "waits for `sluice join` until 2026-11-21 12:00:00"
+        );
+        let late = last_seen(&joining(json!(1_795_262_400_000_i64)), 1_795_262_400_000);
+        assert!(late.starts_with("its token has expired"), "{late}");
+        let silent = json!({"kind": "slave", "status": "active", "healthy": false, "seen_at": 0});
+        assert_eq!(last_seen(&silent, 1), "1970-01-01 00:00:00 (silent)");
+    }
 }

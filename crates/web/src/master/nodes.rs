@@ -193,6 +193,7 @@ pub fn view(n: &Node, now: i64) -> Value {
         "base_url": n.base_url,
         "seen_at": Some(n.seen_at).filter(|at| *at > 0),
         "created_at": n.created_at,
+        "join_until": Some(n.join_until).filter(|_| n.status == "joining"),
         "schema": report["schema"],
         "host": report["host"],
     });
