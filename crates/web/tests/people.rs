@@ -207,11 +207,20 @@ fn who_signed_up_with_an_address_that_is_not_theirs_leaves_nothing_behind() {
     site.mails();
     let owner = api(&site, "");
     owner.post("/password-resets", json!({"email": ANN}));
-    let reset = json!({"token": site.link_to(ANN), "password": "battery staple"});
-    assert_eq!(
-        owner.status("POST", "/password-resets/completion", reset),
-        204
+    // What ends is said before, on the page after, and by mail.
+    let ends = "API keys that were made before end with the new password";
+    let token = site.link_to(ANN);
+    assert!(text(&site.get(&format!("/reset?token={token}"))).contains(ends));
+    assert!(!text(&site.get("/reset?token=nonsense")).contains(ends));
+    let short = site.post("/reset", &[("token", &token), ("password", "short")]);
+    assert!(short.status == 422 && text(&short).contains(ends));
+    let done = site.post(
+        "/reset",
+        &[("token", &token), ("password", "battery staple")],
     );
+    let ended = "1 API key that was made before it has ended";
+    assert!(done.status == 200 && text(&done).contains(ended));
+    assert!(site.mails().iter().any(|(_, _, mail)| mail.contains(ended)));
     assert_eq!(
         owner.log_in(ANN, "battery staple").status,
         200,
@@ -221,6 +230,43 @@ fn who_signed_up_with_an_address_that_is_not_theirs_leaves_nothing_behind() {
     let headers = [("authorization", bearer.as_str())];
     let answer = site.send(Method::GET, "/api/v1/me", &headers, vec![]);
     assert_eq!(answer.status, 401);
+    // From now on the address is known to be theirs, and keys stay.
+    owner.post("/password-resets", json!({"email": ANN}));
+    let token = site.link_to(ANN);
+    assert!(!text(&site.get(&format!("/reset?token={token}"))).contains(ends));
+    let fields = [("token", token.as_str()), ("password", "battery stable")];
+    assert!(!text(&site.post("/reset", &fields)).contains("API key"));
+    assert!(
+        !site
+            .mails()
+            .iter()
+            .any(|(_, _, mail)| mail.contains("API key"))
+    );
+}
+
+#[test]
+fn whoever_calls_was_seen() {
+    let site = Site::new();
+    let (ann, place) = agency(&site);
+    joined(&site, &ann, "cli@client.test", "client", &[&place]);
+    let just_now = |people: &Value, email: &str| {
+        let people = people["items"].as_array().expect("a list");
+        let found = people.iter().find(|p| p["email"] == email);
+        let seen = found.expect("them")["last_seen_at"].as_i64();
+        seen.is_some_and(|at| at > site.now() - MINUTE)
+    };
+    let people = ann.get("/people");
+    for email in [ANN, "cli@client.test"] {
+        assert!(just_now(&people, email), "{email} logged in");
+    }
+    let key = json_of(&ann.post("/api-keys", json!({"name": "k"})));
+    let bearer = format!("Bearer {}", key["key"].as_str().expect("a key"));
+    site.later(60 * MINUTE);
+    let headers = [("authorization", bearer.as_str())];
+    let people = site.send(Method::GET, "/api/v1/people", &headers, vec![]);
+    let people = json_of(&people);
+    assert!(just_now(&people, ANN), "by key");
+    assert!(!just_now(&people, "cli@client.test"));
 }
 
 #[test]
@@ -901,9 +947,14 @@ fn the_audit_log_tells_who_did_what_without_secrets() {
     assert!(!theirs().contains(ANN) && !theirs().contains("nightly"));
     // Nodes are of no account; those who run the installation see what became of them.
     let node = json_of(&ann.post("/nodes", json!({"kind": "worker", "name": "w7"})));
+    let until = || {
+        ann.get(&format!("/nodes/{}", node["id"].as_str().expect("an id")))["join_until"].clone()
+    };
+    assert_eq!(until(), node["expires_at"]);
     let join = json!({"token": node["join_token"]}).to_string();
     let joined = site.send(Method::POST, "/node/v1/join", &[], join.into_bytes());
     assert_eq!(joined.status, 200, "{}", text(&joined));
+    assert_eq!(until(), Value::Null);
     let ours = ann.get("/audit-log")["items"].to_string();
     assert!(ours.contains("node.joined") && !theirs().contains("w7"));
     assert_eq!(client.status("GET", "/audit-log", Value::Null), 403);
@@ -947,14 +998,9 @@ fn nothing_that_people_type_reaches_a_header_or_another_site() {
     }
     let next = "/login?next=https%3A%2F%2Fevil.test";
     assert!(!text(&site.get(next)).contains("evil"));
-    let until = || {
-        ann.get(&format!("/nodes/{}", node["id"].as_str().expect("an id")))["join_until"].clone()
-    };
-    assert_eq!(until(), node["expires_at"]);
 }
 
 #[test]
-    assert_eq!(until(), Value::Null);
 fn a_form_of_another_page_changes_no_person() {
     let site = Site::new();
     let person = site.sign_up(ANN);

@@ -39,6 +39,7 @@ fn front() -> Vec<(&'static str, String)> {
     let reset = Reset {
         page: page(),
         error: None,
+        ends_keys: true,
         token: s("x"),
         password_error: Some(s("Must have 8 to 256 characters.")),
     };

@@ -32,14 +32,28 @@ pub fn reset(product: &str, link: &str) -> Mail {
     (format!("A new password for {product}"), body)
 }
 
-/// The password was changed.
-pub fn password_changed(forgot: &str) -> Mail {
-    let body = text(&[
-        "The password of your account was changed just now, and you were logged out everywhere else.",
-        "If it was not you, choose a new one at once:",
-        forgot,
-    ]);
+/// The password was changed, and so many API keys ended with the old one.
+pub fn password_changed(forgot: &str, keys_ended: u64) -> Mail {
+    let changed = "The password of your account was changed just now, and you were logged out everywhere else.";
+    let keys = keys_ended_words(keys_ended);
+    let not_you = "If it was not you, choose a new one at once:";
+    let body = match keys.as_str() {
+        "" => text(&[changed, not_you, forgot]),
+        keys => text(&[changed, keys, not_you, forgot]),
+    };
     ("Your password was changed".to_owned(), body)
+}
+
+/// What is said of API keys that ended with a password; empty when none did.
+pub fn keys_ended_words(keys_ended: u64) -> String {
+    let ended = match keys_ended {
+        0 => return String::new(),
+        1 => "1 API key that was made before it has ended".to_owned(),
+        n => format!("{n} API keys that were made before it have ended"),
+    };
+    format!(
+        "The new password confirmed your address, and {ended}: make new ones for your programs."
+    )
 }
 
 /// Somebody wants this address to be theirs.

@@ -131,7 +131,7 @@ fn api(cx: &Context<'_>, db: &dyn Db, request: &Request, path: &[&str]) -> Answe
             password::forget(cx, db, request, &request.json()?)
         }
         (m, ["password-resets", "completion"]) if *m == post => {
-            password::reset(cx, db, request, &request.json()?)
+            password::reset(cx, db, request, &request.json()?).map(|_| Response::no_content())
         }
         (m, ["invites", "acceptance"]) if *m == post => {
             invite::accept(cx, db, request, &request.json()?).map(|s| s.answer(cx, 201))

@@ -60,7 +60,7 @@ pub fn change(cx: &Context<'_>, db: &dyn Db, caller: &Caller, input: &NewPasswor
             ..Change::default()
         };
         audit::record(db, cx.now, &caller.actor, &change)?;
-        let (subject, text) = mail::password_changed(&forgot(cx));
+        let (subject, text) = mail::password_changed(&forgot(cx), 0);
         tell(cx, db, &user, "password_changed", subject, text)
     })?;
     Ok(Response::no_content())
@@ -140,12 +140,31 @@ pub struct Reset {
     pub password: String,
 }
 
+/// Whether the person of a live link never showed that the address is theirs: their keys end with a new password.
+///
+/// # Errors
+/// When the store fails.
+pub fn ends_keys(cx: &Context<'_>, db: &dyn Db, token: &str) -> Result<bool, Problem> {
+    let hash = token_hash(Purpose::Reset.name(), token);
+    let link = token::look(db, &hash, Purpose::Reset, cx.now)?;
+    let user = match link.and_then(|link| link.user_id) {
+        Some(id) => user::get(db, &id)?,
+        None => None,
+    };
+    Ok(user.is_some_and(|user| user.confirmed_at.is_none()))
+}
+
 /// Chooses a new password by a link. All sessions of the person end; keys and the second factor stay, unless the address
-/// was never confirmed.
+/// was never confirmed. Says how many keys ended.
 ///
 /// # Errors
 /// 404 when the link does not work any more, 422 for an unfit password: the link is not used up then.
-pub fn reset(cx: &Context<'_>, db: &dyn Db, request: &Request, input: &Reset) -> Answer {
+pub fn reset(
+    cx: &Context<'_>,
+    db: &dyn Db,
+    request: &Request,
+    input: &Reset,
+) -> Result<u64, Problem> {
     check_password("password", &input.password)?;
     let hash = token_hash(Purpose::Reset.name(), &input.token);
     // Whoever has no link does not make us hash.
@@ -179,9 +198,8 @@ pub fn reset(cx: &Context<'_>, db: &dyn Db, request: &Request, input: &Reset) ->
             ..Change::default()
         };
         audit::record(db, cx.now, &actor(&user, "link", request), &change)?;
-        let (subject, text) = mail::password_changed(&forgot(cx));
+        let (subject, text) = mail::password_changed(&forgot(cx), keys_ended);
         tell(cx, db, &user, "password_changed", subject, text)?;
-        Ok::<_, Problem>(())
-    })?;
-    Ok(Response::no_content())
+        Ok(keys_ended)
+    })
 }

@@ -27,6 +27,8 @@ pub struct Reset {
     pub page: Page,
     /// What is wrong beyond one field.
     pub error: Option<String>,
+    /// Whether API keys end with it: the address was never confirmed.
+    pub ends_keys: bool,
     /// The secret part of the link.
     pub token: String,
     /// What is wrong with the password.

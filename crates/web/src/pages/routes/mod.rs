@@ -65,7 +65,7 @@ pub fn master(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
         (&Method::POST, ["logout"]) => return session::log_out(cx, db, request),
         (&Method::GET, ["forgot"]) => return Ok(password::forgot_form(cx)),
         (&Method::POST, ["forgot"]) => return password::forgot(cx, db, request),
-        (&Method::GET, ["reset"]) => return Ok(password::reset_form(cx, request)),
+        (&Method::GET, ["reset"]) => return password::reset_form(cx, db, request),
         (&Method::POST, ["reset"]) => return password::reset(cx, db, request),
         (&Method::GET, ["confirm"]) => {
             return Ok(confirmation::form(cx, caller.as_ref(), request));

@@ -5,7 +5,7 @@ use store::Db;
 use super::{front, retry_after};
 use crate::context::Context;
 use crate::http::{Answer, Request, Response};
-use crate::master::password as api;
+use crate::master::{mail, password as api};
 use crate::pages::Field;
 use crate::pages::form::{Form, Refusal};
 use crate::pages::password::{Done, Forgot, Reset};
@@ -44,14 +44,16 @@ pub fn forgot(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
     }
 }
 
-pub fn reset_form(cx: &Context<'_>, request: &Request) -> Response {
+pub fn reset_form(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
+    let token = request.param("token").unwrap_or_default();
     let view = Reset {
         page: front(cx),
         error: None,
-        token: request.param("token").unwrap_or_default(),
+        ends_keys: api::ends_keys(cx, db, &token)?,
+        token,
         password_error: None,
     };
-    Response::html(200, view.render())
+    Ok(Response::html(200, view.render()))
 }
 
 pub fn reset(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
@@ -61,11 +63,15 @@ pub fn reset(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
         password: form.get("password").to_owned(),
     };
     match api::reset(cx, db, request, &input) {
-        Ok(_) => {
+        Ok(keys_ended) => {
+            let mut text = "All sessions have ended. Log in with the new password.".to_owned();
+            if keys_ended > 0 {
+                text = format!("{text} {}", mail::keys_ended_words(keys_ended));
+            }
             let view = Done {
                 page: front(cx),
                 title: "Your password is changed".to_owned(),
-                text: "All sessions have ended. Log in with the new password.".to_owned(),
+                text,
                 href: "/login".to_owned(),
                 label: "Log in".to_owned(),
             };
@@ -77,6 +83,7 @@ pub fn reset(cx: &Context<'_>, db: &dyn Db, request: &Request) -> Answer {
             let mut refusal = Refusal::of(problem);
             let view = Reset {
                 page: front(cx),
+                ends_keys: api::ends_keys(cx, db, &input.token)?,
                 token: input.token,
                 password_error: refusal.take("password"),
                 error: refusal.rest(),
