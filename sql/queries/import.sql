@@ -103,3 +103,30 @@ where import_id = ?1 and status = 'failed' and no > ?2 order by no limit ?3;
 -- name: first-lead
 -- The lead of the first row that has one.
 select lead_id from import_row where import_id = ?1 and lead_id is not null order by no limit 1;
+
+-- name: begin-undo
+-- Only what has ended, and once.
+update import set intent = 'undo', undo_at = total + 1 where id = ?1 and status = 'done' and (intent is null or intent <> 'undo');
+
+-- name: undoing
+select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
+  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at,
+  intent, options, undo_at, undone_at
+from import where intent = 'undo' and undone_at is null order by id limit 1;
+
+-- name: settled-rows
+-- Rows before a number, the last one first, with what they changed.
+select no, lead_id, status, fields from import_row where import_id = ?1 and no < ?2 order by no desc limit ?3;
+
+-- name: advance-undo
+update import set undo_at = ?3 where id = ?1 and undo_at = ?2 and intent = 'undo' and undone_at is null;
+
+-- name: end-undo
+update import set undone_at = ?3 where id = ?1 and undo_at = ?2 and intent = 'undo' and undone_at is null;
+
+-- name: kept
+-- What an undo had to leave, after a lead.
+select lead_id, field from import_kept where import_id = ?1 order by lead_id, field limit ?2;
+
+-- name: count-kept
+select count(*) from import_kept where import_id = ?1;

@@ -4,8 +4,17 @@ update lead set email = ?2, first_name = ?3, last_name = ?4, job_title = ?5, com
 where id = ?1;
 
 -- name: next-id
--- Read inside the transaction that inserts, so nobody else takes the same numbers.
-select coalesce(max(id), 0) + 1 from lead;
+-- Read inside the transaction that inserts, so nobody else takes the same numbers. The number of a lead that is gone is
+-- not given again: events and requests may name it.
+select 1 + case when a.id > b.id then a.id else b.id end
+from (select coalesce(max(id), 0) as id from lead) a,
+  (select coalesce(max(cast(value as integer)), 0) as id from setting where key = 'last_lead_id') b;
+
+-- name: keep-last-id
+-- Call it before leads are removed.
+insert into setting (key, value) select 'last_lead_id', cast(coalesce(max(id), 0) as text) from lead
+on conflict (key) do update set value = excluded.value
+where cast(excluded.value as integer) > cast(setting.value as integer);
 
 -- name: by-keys
 -- The leads behind some keys of one kind (a JSON array of values), whole.

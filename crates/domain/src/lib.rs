@@ -18,3 +18,4 @@ pub mod rule;
 pub mod table;
 pub mod template;
 mod template_language;
+pub mod undo;

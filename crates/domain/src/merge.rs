@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::lead::{Field, Fields};
 use crate::mapping::Mode;
+use crate::undo::Step;
 
 /// What became of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Changes {
     pub updated: BTreeMap<i64, Fields>,
     /// New keys.
     pub keys: Vec<(&'static str, String, i64)>,
+    /// What the rows that changed a lead changed, by their numbers.
+    pub steps: BTreeMap<i64, Step>,
     /// Each row's number and what became of it, in order.
     pub verdicts: Vec<(i64, Verdict)>,
 }
@@ -49,7 +52,7 @@ pub struct Changes {
 pub fn merge(rows: Vec<(i64, Fields)>, mode: Mode, mut known: Known, mut next_id: i64) -> Changes {
     let mut changes = Changes::default();
     for (no, row) in rows {
-        let verdict = merge_row(row, mode, &mut known, &mut next_id, &mut changes);
+        let verdict = merge_row(no, row, mode, &mut known, &mut next_id, &mut changes);
         changes.verdicts.push((no, verdict));
     }
     for (id, fields) in &mut changes.created {
@@ -66,6 +69,7 @@ pub fn merge(rows: Vec<(i64, Fields)>, mode: Mode, mut known: Known, mut next_id
 }
 
 fn merge_row(
+    no: i64,
     row: Fields,
     mode: Mode,
     known: &mut Known,
@@ -92,36 +96,41 @@ fn merge_row(
         (Mode::Update, None) => return Verdict::Skipped("no_such_lead"),
         _ => {}
     }
-    let verdict = match id {
+    let (id, mut step) = match id {
         None => {
             let id = *next_id;
             *next_id += 1;
             known.leads.insert(id, row);
             changes.created.insert(id, Fields::default());
-            Verdict::Created(id)
+            (id, None)
         }
         Some(id) => {
             let lead = known.leads.entry(id).or_default();
-            let before = lead.clone();
-            lead.absorb(&row);
-            if *lead == before {
+            let Some(step) = Step::completing(lead, &row) else {
                 return Verdict::Unchanged(id);
-            }
+            };
+            lead.absorb(&row);
             if !changes.created.contains_key(&id) {
                 changes.updated.insert(id, Fields::default());
             }
-            Verdict::Updated(id)
+            (id, Some(step))
         }
-    };
-    let (Verdict::Created(id) | Verdict::Updated(id)) = verdict else {
-        return verdict;
     };
     for (kind, value) in keys {
         if known.keys.insert((kind, value.clone()), id).is_none() {
+            if let Some(step) = &mut step {
+                step.keys.push((kind.to_owned(), value.clone()));
+            }
             changes.keys.push((kind, value, id));
         }
     }
-    verdict
+    match step {
+        None => Verdict::Created(id),
+        Some(step) => {
+            changes.steps.insert(no, step);
+            Verdict::Updated(id)
+        }
+    }
 }
 
 #[cfg(test)]

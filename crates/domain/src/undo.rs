@@ -110,10 +110,12 @@ pub fn take_back(steps: Vec<(i64, Option<Step>)>, mut now: Now) -> TakenBack {
             Some(step) => {
                 let left = restore(lead, &step, kept);
                 let keys = lead.keys();
-                let gone = step.keys.into_iter().filter(|(kind, value)| {
-                    !keys.iter().any(|(k, v)| k == kind && v == value)
-                });
-                back.keys.extend(gone.map(|(kind, value)| (kind, value, id)));
+                let gone = step
+                    .keys
+                    .into_iter()
+                    .filter(|(kind, value)| !keys.iter().any(|(k, v)| k == kind && v == value));
+                back.keys
+                    .extend(gone.map(|(kind, value)| (kind, value, id)));
                 back.updated.insert(id, lead.clone());
                 back.kept.extend(left.into_iter().map(|name| (id, name)));
             }

@@ -2,9 +2,10 @@
 
 use domain::lead::Fields;
 use domain::merge::{Changes, Verdict, merge};
+use domain::undo::take_back;
 use store::import::{self, Counts, Import};
 use store::lead::{self, Source};
-use store::{Db, Result, tag, transaction};
+use store::{Db, Result, tag, transaction, undo};
 
 use crate::run::Stage;
 
@@ -24,6 +25,9 @@ impl Stage for Merge {
     }
 
     fn step(&self, db: &dyn Db, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
+        if let Some(import) = import::undoing(db)? {
+            return transaction(db, || take_back_batch(db, &import, now)).map(|()| true);
+        }
         let Some(import) = import::open(db, 100)?.into_iter().find(is_ready) else {
             return Ok(false);
         };
@@ -37,7 +41,8 @@ impl Stage for Merge {
 
     fn next(&self, db: &dyn Db, now: i64) -> Result<Option<i64>> {
         // What is still being read wakes this stage itself when it is done.
-        Ok(import::open(db, 100)?.iter().any(is_ready).then_some(now))
+        let ready = import::open(db, 100)?.iter().any(is_ready);
+        Ok((ready || import::undoing(db)?.is_some()).then_some(now))
     }
 }
 
@@ -83,7 +88,22 @@ fn merge_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
         },
         now,
     )?;
-    import::settle_rows(db, import.id, &changes.verdicts)
+    import::settle_rows(db, import.id, &changes.verdicts, &changes.steps)
+}
+
+/// Takes the last rows back that are not taken back yet.
+fn take_back_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
+    let from = import.undo_at.unwrap_or(1);
+    let rows = import::settled_rows(db, import.id, from, ROWS)?;
+    import::advance_undo(db, import.id, from, rows.last().map(|r| r.no), now)?;
+    let mut ids: Vec<_> = rows.iter().filter_map(|r| r.lead_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let changed = rows.into_iter().filter(|r| r.changed);
+    let steps: Vec<_> = changed.filter_map(|r| Some((r.lead_id?, r.step))).collect();
+    let back = take_back(steps, undo::now(db, import.id, &ids)?);
+    undo::apply(db, import.id, &ids, &back, now)?;
+    import::keep(db, import.id, &back)
 }
 
 /// What a canceled import makes of rows that it has not merged yet.

@@ -132,6 +132,52 @@ fn imported(
     all
 }
 
+/// All leads, what they are found by, and their tags.
+fn leads(db: &dyn Db) -> Vec<String> {
+    let texts = [
+        "select * from lead order by id",
+        "select * from lead_key order by kind, value",
+        "select * from lead_tag order by tag_id, lead_id",
+    ];
+    let rows = |text: &&str| db.query(text, &[]).expect("rows");
+    let rows = texts.iter().flat_map(rows);
+    rows.map(|r| format!("{:?}", r.0)).collect()
+}
+
+/// Imports one file, then another that is taken back, dying after each number of statements; returns all leads before
+/// and after the second.
+fn taken_back(
+    engine: Engine,
+    files: &[String; 2],
+    tag: Option<&str>,
+    deaths: &[u64],
+) -> [Vec<String>; 2] {
+    let stores = Stores::on(engine);
+    let db = stores.open(&Place::Slot(1)).expect("a tenant");
+    migrate(&*db, TENANT).expect("the schema is valid");
+    let sizes = [1 << 18];
+    upload(&*db, files[0].as_bytes(), &sizes, Some("Old")).expect("kept");
+    work(&*db).expect("no fault");
+    let before = leads(&*db);
+    let id = upload(&*db, files[1].as_bytes(), &sizes, tag).expect("kept");
+    work(&*db).expect("no fault");
+    assert!(import::begin_undo(&*db, id).expect("an answer"));
+    assert!(!import::begin_undo(&*db, id).expect("an answer"), "once");
+    for statements in deaths.iter().copied().chain([u64::MAX]) {
+        stores.die_after(statements);
+        let worked = work(&*db);
+        if !stores.revive() {
+            worked.expect("no fault");
+        }
+    }
+    let end = import::get(&*db, id)
+        .expect("an answer")
+        .expect("an import");
+    assert_eq!(end.status, "undone", "{end:?}");
+    assert_eq!(import::kept(&*db, id, 10).expect("rows"), []);
+    [before, leads(&*db)]
+}
+
 /// SQLite mostly: PostgreSQL takes its time.
 fn engine() -> impl Strategy<Value = Engine> {
     prop_oneof![5 => Just(Engine::Sqlite), 1 => Just(Engine::Postgres)]
@@ -139,6 +185,18 @@ fn engine() -> impl Strategy<Value = Engine> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_import_that_is_taken_back_never_was(
+        engine in engine(),
+        files in [file(), file()],
+        deaths in prop::collection::vec(0u64..30, 0..6),
+        tagged in any::<bool>(),
+    ) {
+        let tag = tagged.then_some("Hot");
+        let [before, after] = taken_back(engine, &files, tag, &deaths);
+        prop_assert_eq!(before, after);
+    }
 
     #[test]
     fn an_import_that_dies_anywhere_ends_the_same(

@@ -1,9 +1,12 @@
 //! Imports: chunks as they came, rows as they were read, and the two cursors behind which everything is accounted for.
 
+use std::collections::BTreeMap;
+
 use domain::lead::Fields;
 use domain::mapping::Options;
 use domain::merge::Verdict;
 use domain::table::{Column, RowError};
+use domain::undo::{Step, TakenBack};
 
 use crate::params;
 use crate::port::{BATCH, Db, Error, Result, Row, Value, insert_many, one};
@@ -434,8 +437,14 @@ pub fn advance_merge(db: &dyn Db, id: i64, from: i64, to: i64, c: Counts) -> Res
     }
 }
 
-/// Notes what became of rows; only a failed one keeps its raw text.
-pub fn settle_rows(db: &dyn Db, id: i64, verdicts: &[(i64, Verdict)]) -> Result<()> {
+/// Notes what became of rows; only a failed one keeps its raw text. What a row changed is kept as its fields when it made
+/// a lead, and as its step when it changed one.
+pub fn settle_rows(
+    db: &dyn Db,
+    id: i64,
+    verdicts: &[(i64, Verdict)],
+    steps: &BTreeMap<i64, Step>,
+) -> Result<()> {
     for part in verdicts.chunks(BATCH) {
         // The range keeps SQLite from reading all rows of the import for each batch.
         let numbers = || part.iter().map(|(no, _)| *no);
@@ -450,13 +459,15 @@ pub fn settle_rows(db: &dyn Db, id: i64, verdicts: &[(i64, Verdict)]) -> Result<
                 Verdict::Skipped(code) => ("skipped", None, Some(*code), None),
                 Verdict::Failed(code, error) => ("failed", None, Some(*code), Some(error.as_str())),
             };
-            let [no_, status_, lead_, code_, error_] = [1, 2, 3, 4, 5].map(|i| params.len() + i);
+            let [no_, status_, lead_, code_, error_, step_] =
+                [1, 2, 3, 4, 5, 6].map(|i| params.len() + i);
+            let step = steps.get(no).and_then(|s| serde_json::to_string(s).ok());
             // The first row says what the columns are: some may be NULL in all rows.
             values.push_str(&match values.is_empty() {
                 true => format!(
-                    "(?{no_},?{status_},cast(?{lead_} as bigint),cast(?{code_} as text),cast(?{error_} as text))"
+                    "(?{no_},?{status_},cast(?{lead_} as bigint),cast(?{code_} as text),cast(?{error_} as text),cast(?{step_} as text))"
                 ),
-                false => format!(",(?{no_},?{status_},?{lead_},?{code_},?{error_})"),
+                false => format!(",(?{no_},?{status_},?{lead_},?{code_},?{error_},?{step_})"),
             });
             params.extend([
                 Value::from(*no),
@@ -464,11 +475,13 @@ pub fn settle_rows(db: &dyn Db, id: i64, verdicts: &[(i64, Verdict)]) -> Result<
                 lead_id.into(),
                 code.into(),
                 error.into(),
+                step.into(),
             ]);
         }
         let text = format!(
-            "with v (no, status, lead_id, code, error) as (values {values}) update import_row set status = v.status, lead_id = v.lead_id, \
-             error_code = v.code, error = v.error, fields = null, raw = case when v.status = 'failed' then raw end \
+            "with v (no, status, lead_id, code, error, step) as (values {values}) update import_row set status = v.status, lead_id = v.lead_id, \
+             error_code = v.code, error = v.error, \
+             fields = case when v.status = 'created' then import_row.fields else v.step end, raw = case when v.status = 'failed' then raw end \
              from v where import_row.import_id = ?1 and import_row.no between ?2 and ?3 and import_row.no = v.no"
         );
         db.execute(&text, &params)?;
@@ -479,6 +492,87 @@ pub fn settle_rows(db: &dyn Db, id: i64, verdicts: &[(i64, Verdict)]) -> Result<
 /// Ends an import whose rows are all merged; true when that is so.
 pub fn finish(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
     Ok(db.execute(sql::FINISH, params![id, now])? > 0)
+}
+
+/// Promises to take an import back. False when it has not ended, changed nothing, or is taken back already.
+pub fn begin_undo(db: &dyn Db, id: i64) -> Result<bool> {
+    Ok(db.execute(sql::BEGIN_UNDO, params![id])? > 0)
+}
+
+/// An import that is being taken back.
+pub fn undoing(db: &dyn Db) -> Result<Option<Import>> {
+    Ok(one(db, sql::UNDOING, &[])?.map(from_row))
+}
+
+/// A row that is merged: its number, its lead, and what it changed if it changed something.
+#[derive(Debug)]
+pub struct Settled {
+    /// Its number.
+    pub no: i64,
+    /// Its lead, if it has one.
+    pub lead_id: Option<i64>,
+    /// Whether it made or changed that lead.
+    pub changed: bool,
+    /// How. Rows of versions that did not note it have none.
+    pub step: Option<Step>,
+}
+
+/// Rows before a number, the last one first.
+pub fn settled_rows(db: &dyn Db, id: i64, before: i64, limit: i64) -> Result<Vec<Settled>> {
+    let settled = |mut r: Row| {
+        let (no, lead_id, status, fields) = (r.int(0), r.opt_int(1), r.text(2), r.opt_text(3));
+        let step = fields.and_then(|f| match status.as_str() {
+            "created" => serde_json::from_str(&f).ok().map(Step::making),
+            _ => serde_json::from_str(&f).ok(),
+        });
+        Settled {
+            no,
+            lead_id,
+            changed: matches!(status.as_str(), "created" | "updated"),
+            step,
+        }
+    };
+    let rows = db.query(sql::SETTLED_ROWS, params![id, before, limit])?;
+    Ok(rows.into_iter().map(settled).collect())
+}
+
+/// Moves the undo cursor to a row, or ends the undo when there is none left. Call it first inside the batch's transaction.
+///
+/// # Errors
+/// [`Error::Stale`] when another worker moved it.
+pub fn advance_undo(db: &dyn Db, id: i64, from: i64, to: Option<i64>, now: i64) -> Result<()> {
+    let moved = match to {
+        Some(to) => db.execute(sql::ADVANCE_UNDO, params![id, from, to])?,
+        None => db.execute(sql::END_UNDO, params![id, from, now])?,
+    };
+    match moved {
+        0 => Err(Error::Stale),
+        _ => Ok(()),
+    }
+}
+
+/// Notes what an undo had to leave.
+pub fn keep(db: &dyn Db, id: i64, back: &TakenBack) -> Result<()> {
+    let kept = back
+        .kept
+        .iter()
+        .flat_map(|(lead, field)| [Value::from(id), (*lead).into(), field.into()]);
+    let head = "insert into import_kept (import_id, lead_id, field)";
+    insert_many(db, head, 3, "on conflict do nothing", kept.collect()).map(|_| ())
+}
+
+/// What an undo had to leave: lead and field, the first ones by lead.
+pub fn kept(db: &dyn Db, id: i64, limit: i64) -> Result<Vec<(i64, String)>> {
+    let rows = db.query(sql::KEPT, params![id, limit])?;
+    Ok(rows
+        .into_iter()
+        .map(|mut r| (r.int(0), r.text(1)))
+        .collect())
+}
+
+/// How much an undo had to leave.
+pub fn count_kept(db: &dyn Db, id: i64) -> Result<i64> {
+    Ok(one(db, sql::COUNT_KEPT, params![id])?.map_or(0, |r| r.int(0)))
 }
 
 /// Ends an import whose file cannot be read.

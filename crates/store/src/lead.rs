@@ -1,6 +1,6 @@
 //! Leads: found by key, listed by cursor, written in batches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::lead::{Field, Fields};
 use domain::merge::{Changes, Known};
@@ -249,11 +249,7 @@ pub struct Source<'a> {
 /// Writes what a merge decided: leads, keys, tags, and the events that say so. Call it inside a transaction.
 pub fn apply(db: &dyn Db, changes: &Changes, source: Source<'_>, now: i64) -> Result<()> {
     insert_leads(db, changes, now)?;
-    for (id, fields) in &changes.updated {
-        let mut params = row_params(*id, fields);
-        params.push(now.into());
-        db.execute(sql::UPDATE, &params)?;
-    }
+    update_all(db, &changes.updated, now)?;
     let keys = changes
         .keys
         .iter()
@@ -271,6 +267,21 @@ pub fn apply(db: &dyn Db, changes: &Changes, source: Source<'_>, now: i64) -> Re
         .flat_map(|id| event_params(now, "lead_created", *id, None, source));
     insert_events(db, events.collect())?;
     tag_leads(db, changes, source, now)
+}
+
+/// Writes leads that changed, whole.
+pub fn update_all(db: &dyn Db, leads: &BTreeMap<i64, Fields>, now: i64) -> Result<()> {
+    for (id, fields) in leads {
+        let mut params = row_params(*id, fields);
+        params.push(now.into());
+        db.execute(sql::UPDATE, &params)?;
+    }
+    Ok(())
+}
+
+/// Remembers the last id that a lead had, so that it is not given again when that lead is gone.
+pub fn keep_last_id(db: &dyn Db) -> Result<()> {
+    db.execute(sql::KEEP_LAST_ID, &[]).map(|_| ())
 }
 
 fn insert_leads(db: &dyn Db, changes: &Changes, now: i64) -> Result<()> {

@@ -42,6 +42,7 @@ pub mod tenant;
 pub mod tenant_state;
 pub mod timeline;
 pub mod token;
+pub mod undo;
 pub mod user;
 pub mod work;
 

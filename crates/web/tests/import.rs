@@ -2,6 +2,8 @@
 
 mod site;
 
+use std::io::Write;
+
 use http::Method;
 use serde_json::{Value, json};
 use site::{Person, Site, location, text};
@@ -235,4 +237,100 @@ fn failed_rows_come_back_with_their_number_and_reason() {
         lead_of(&ann, &base, "bo@x.test")["data"],
         json!({"note": "x,\ny"})
     );
+}
+
+#[test]
+fn an_import_is_taken_back_but_for_what_was_changed_since() {
+    let site = Site::new();
+    let ann = site.sign_up("ann@agency.test");
+    let base = ann.sub_account("Acme");
+    ann.import(&base, "email,company,shoe\nold@x.test,Acme,37\n", "first");
+    let file = "email,company,shoe,first_name\nold@x.test,Other,38,Olga\nnew@x.test,New,44,\nkept@x.test,,45,\n";
+    ann.import(&base, file, "second");
+    let leads = format!("{base}/api/v1/leads");
+    let change = |body: Value| call(&site, &ann, Method::POST, &leads, body).status;
+    assert_eq!(
+        change(json!({"email": "old@x.test", "company": "Mine"})),
+        200
+    );
+    assert_eq!(
+        change(json!({"email": "kept@x.test", "tags": ["mine"]})),
+        200
+    );
+
+    let page = format!("{base}/imports/2");
+    assert!(text(&ann.get(&page)).contains("Undo this import"));
+    let api = format!("{base}/api/v1/imports/2");
+    let undo = || {
+        call(
+            &site,
+            &ann,
+            Method::POST,
+            &format!("{api}/reversal"),
+            json!({}),
+        )
+    };
+    let begun = undo();
+    assert_eq!(
+        (begun.status.as_u16(), &json_of(&begun)["status"]),
+        (202, &json!("undoing"))
+    );
+    ann.work();
+    assert_eq!(import_of(&ann, &base, 2)["status"], "undone");
+    let old = lead_of(&ann, &base, "old@x.test");
+    assert_eq!(
+        (&old["company"], &old["first_name"]),
+        (&json!("Mine"), &Value::Null)
+    );
+    assert_eq!(
+        (&old["data"], &old["tags"]),
+        (&json!({"shoe": "37"}), &json!(["first"]))
+    );
+    assert_eq!(lead_of(&ann, &base, "new@x.test"), Value::Null);
+    let kept = lead_of(&ann, &base, "kept@x.test");
+    assert_eq!(
+        (&kept["data"], &kept["tags"]),
+        (&json!({"shoe": "45"}), &json!(["mine"]))
+    );
+
+    let left = json_of(&ann.get(&format!("{api}/kept")));
+    let items = json!([{"lead_id": 1, "field": "company"}, {"lead_id": 3, "field": "lead"}]);
+    assert_eq!(left, json!({"total": 2, "items": items}));
+    let shown = text(&ann.get(&page));
+    assert!(
+        shown.contains("/leads/3\">Lead 3</a>: the lead itself"),
+        "{shown}"
+    );
+    assert_eq!(undo().status, 409);
+    assert_eq!(location(&ann.post(&format!("{page}/reversal"), &[])), page);
+}
+
+#[test]
+fn the_number_of_a_lead_that_is_gone_is_not_given_again() {
+    let site = Site::new();
+    let ann = site.sign_up("ann@agency.test");
+    let base = ann.sub_account("Acme");
+    ann.import(&base, "email\none@x.test\ntwo@x.test\n", "hot");
+    ann.post(&format!("{base}/imports/1/reversal"), &[]);
+    ann.work();
+    ann.import(&base, "email\nthree@x.test\n", "hot");
+    assert_eq!(lead_of(&ann, &base, "three@x.test")["id"], 3);
+}
+
+#[test]
+fn a_packed_file_is_unpacked_on_its_way() {
+    let site = Site::new();
+    let ann = site.sign_up("ann@agency.test");
+    let base = ann.sub_account("Acme");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(FILE).expect("kept");
+    let packed = packed.finish().expect("packed");
+    let id = ann.upload(&base, &packed, "hot", &[]);
+    ann.work();
+    let end = import_of(&ann, &base, id);
+    assert_eq!(
+        (&end["status"], &end["rows"]["created"]),
+        (&json!("done"), &json!(2))
+    );
+    assert_eq!(end["bytes"], FILE.len());
 }

@@ -311,7 +311,7 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
     calls
 }
 
-const PAGES: [(&str, &str, Action); 25] = [
+const PAGES: [(&str, &str, Action); 26] = [
     ("GET", "/", Read),
     ("GET", "/leads", Read),
     ("GET", "/leads/1", Read),
@@ -320,6 +320,7 @@ const PAGES: [(&str, &str, Action); 25] = [
     ("GET", "/imports/1/mapping", Write),
     ("POST", "/imports/1/mapping", Write),
     ("POST", "/imports/1/cancellation", Write),
+    ("POST", "/imports/1/reversal", Write),
     ("GET", "/rules", Read),
     ("GET", "/profiles", Read),
     ("GET", "/requests", Read),

@@ -482,6 +482,8 @@ fn imports(lead: &str) -> Vec<(&'static str, String)> {
         progress: importing(),
         sniffed: None,
         columns: vec![],
+        kept: vec![],
+        kept_total: 0,
         failed_rows: vec![],
     };
     let column = |header: &str, field: Option<&str>, note: &str, sample: &str| Column {
@@ -526,6 +528,8 @@ fn imports(lead: &str) -> Vec<(&'static str, String)> {
             column("Stand visited", None, "custom data", "C14"),
             column("(no name)", None, "empty, ignored", ""),
         ],
+        kept: vec![],
+        kept_total: 0,
         failed_rows: vec![
             row(
                 214,
@@ -565,6 +569,8 @@ fn imports(lead: &str) -> Vec<(&'static str, String)> {
         },
         sniffed: None,
         columns: vec![],
+        kept: vec![],
+        kept_total: 0,
         failed_rows: vec![],
     };
     vec![

@@ -92,6 +92,10 @@ pub struct Import {
     pub columns: Vec<Column>,
     /// The first rows that could not be used (some ten).
     pub failed_rows: Vec<FailedRow>,
+    /// The first things that an undo had to leave.
+    pub kept: Vec<Kept>,
+    /// How many there are.
+    pub kept_total: i64,
 }
 view!(Import, "imports");
 
@@ -136,6 +140,11 @@ impl Progress {
         ["done", "failed", "canceled", "undone", "waiting"].contains(&self.status.as_str())
     }
 
+    fn undoable(&self) -> bool {
+        ["done", "canceled"].contains(&self.status.as_str())
+            && self.rows.created + self.rows.updated + self.rows.unchanged > 0
+    }
+
     fn cancelable(&self) -> bool {
         ["waiting", "pending", "ingesting", "importing"].contains(&self.status.as_str())
     }
@@ -163,6 +172,8 @@ impl Progress {
             "done" => format!("The import is done: {} rows.", self.rows.total),
             "failed" => "The import failed.".to_owned(),
             "canceled" => "The import was canceled.".to_owned(),
+            "undoing" => "The import is being undone.".to_owned(),
+            "undone" => "The import was undone.".to_owned(),
             "waiting" => "The file waits for its columns to be mapped.".to_owned(),
             "pending" => "The import is waiting to start.".to_owned(),
             _ => format!("{} percent done.", self.percent() / 10 * 10),
@@ -192,6 +203,15 @@ pub struct Column {
     pub note: String,
     /// A value from the first rows.
     pub sample: String,
+}
+
+/// What an undo had to leave, because it was changed after the import.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The lead.
+    pub lead_id: i64,
+    /// A field's name, or the lead itself.
+    pub what: String,
 }
 
 /// A row that could not be used.

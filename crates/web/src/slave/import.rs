@@ -33,6 +33,7 @@ pub fn view(i: &Import) -> Value {
         },
         "created_at": i.created_at,
         "finished_at": i.finished_at,
+        "undone_at": i.undone_at,
     })
 }
 

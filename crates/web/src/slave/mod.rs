@@ -10,11 +10,13 @@ pub mod mapping;
 pub mod node;
 pub mod profile;
 pub mod request;
+pub mod reversal;
 pub mod rule;
 pub mod settings;
 pub mod site;
 pub mod timeline;
 pub mod transfer;
+mod unpack;
 pub mod unsubscribe;
 pub mod upload;
 pub mod worker;
@@ -214,6 +216,8 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["imports", id, "preview"]) if *m == get => mapping::preview(scope, request, id),
         (m, ["imports", id, "mapping"]) if *m == post => mapping::map(scope, request, id),
         (m, ["imports", id, "cancellation"]) if *m == post => mapping::cancel(scope, id),
+        (m, ["imports", id, "reversal"]) if *m == post => reversal::begin(scope, id),
+        (m, ["imports", id, "kept"]) if *m == get => reversal::kept(scope, id),
         (m, ["leads"]) if *m == get => lead::list(scope, request),
         (m, ["leads"]) if *m == post => lead::upsert(scope, &request.json()?),
         (m, ["leads", id]) if *m == get => lead::get(scope, id),
@@ -262,7 +266,7 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
             [
                 "imports",
                 _,
-                "errors.csv" | "preview" | "mapping" | "cancellation",
+                "errors.csv" | "preview" | "mapping" | "cancellation" | "reversal" | "kept",
             ],
         )
         | (_, ["requests", _, "cancellation"]) => Err(Problem::method_not_allowed()),

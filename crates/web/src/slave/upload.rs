@@ -8,6 +8,7 @@ use store::import;
 
 use crate::context::Context;
 use crate::http::{Problem, Request, Response};
+use crate::slave::unpack::Unpack;
 use crate::slave::{Scope, access, mapping};
 use crate::{auth, input, pages};
 
@@ -26,6 +27,7 @@ pub struct Upload<'a> {
     /// Whether it waits for its columns to be mapped.
     pub held: bool,
     options: Options,
+    unpack: Unpack,
 }
 
 /// Whether a request is an upload, so that its body should not be collected first.
@@ -118,6 +120,7 @@ impl<'a> Upload<'a> {
             refused: false,
             held: false,
             options: Options::default(),
+            unpack: Unpack::default(),
         })
     }
 
@@ -155,8 +158,16 @@ impl<'a> Upload<'a> {
     /// Takes the next bytes. False when the import has failed already and the rest is of no use.
     ///
     /// # Errors
-    /// When the store fails, or the file is too large.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<bool, Problem> {
+    /// When the store fails, the file is too large, or an archive cannot be unpacked.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<bool, Problem> {
+        let mut unpack = std::mem::take(&mut self.unpack);
+        let more = unpack.push(bytes, |piece| self.keep(piece));
+        self.unpack = unpack;
+        more
+    }
+
+    /// Keeps the next bytes of the table.
+    fn keep(&mut self, mut bytes: &[u8]) -> Result<bool, Problem> {
         self.bytes += bytes.len() as i64;
         if self.bytes > MAX {
             return Err(Problem::new(413, "The file is too large")
@@ -201,18 +212,30 @@ impl<'a> Upload<'a> {
         )?)
     }
 
-    /// All bytes are here.
+    /// All bytes are here. A file that cannot be unpacked to its end is given up.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or an archive broke off.
     pub fn finish(mut self) -> Result<(Scope<'a>, i64), Problem> {
-        self.flush()?;
+        if let Err(problem) = self.end() {
+            self.abandon(&problem.detail);
+            return Err(problem);
+        }
         access::still(&self.scope)?;
         let (scope, id) = (&self.scope, self.id);
         scope.promising(&["ingest"], || {
             Ok(import::end_upload(&*scope.db, id, scope.cx.now)?)
         })?;
         Ok((self.scope, self.id))
+    }
+
+    /// Keeps what was held back.
+    fn end(&mut self) -> Result<(), Problem> {
+        if !self.refused {
+            let last = self.unpack.finish()?;
+            self.keep(&last)?;
+        }
+        self.flush()
     }
 
     /// The bytes stopped coming, or cannot be kept: nothing of the file is imported.

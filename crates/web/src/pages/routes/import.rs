@@ -8,15 +8,17 @@ use super::HX_REFRESH;
 use super::names::full_name;
 use crate::http::{Answer, Response};
 use crate::pages::import::{
-    Column, FailedRow, Import, ImportProgress, ImportRow, Imports, Progress, Rows, Sniffed,
+    Column, FailedRow, Import, ImportProgress, ImportRow, Imports, Kept, Progress, Rows, Sniffed,
 };
 use crate::pages::{Field, Page, Pager};
-use crate::slave::{Scope, import as api};
+use crate::slave::{Scope, import as api, reversal};
 
 /// Imports that the list shows.
 const LIST: i64 = 100;
 /// Failed rows that the result shows; all of them are in the file of errors.
 const FAILED: i64 = 10;
+/// What an undo had to leave that the result shows; the API has more.
+const KEPT: i64 = 20;
 /// Characters of a failed row that are shown.
 const ROW: usize = 300;
 
@@ -106,11 +108,35 @@ pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {
         progress: progress_of(scope, &import),
         sniffed: sniffed(&import),
         columns,
+        kept: import::kept(db, import.id, KEPT)?
+            .into_iter()
+            .map(kept)
+            .collect(),
+        kept_total: import::count_kept(db, import.id)?,
         failed_rows: failed.into_iter().map(failed_row).collect(),
         tag: import.tag.unwrap_or_default(),
         name: import.name,
     };
     Ok(Response::html(200, view.render()))
+}
+
+/// `POST imports/{id}/reversal`
+pub fn undo(scope: &Scope<'_>, page: &Page, id: &str) -> Answer {
+    match reversal::begin(scope, id) {
+        // Somebody was faster: the page says how it is.
+        Err(problem) if problem.status != 409 => Err(problem),
+        _ => Ok(Response::see_other(&format!("{}/imports/{id}", page.base))),
+    }
+}
+
+fn kept((lead_id, field): (i64, String)) -> Kept {
+    Kept {
+        lead_id,
+        what: match field.as_str() {
+            domain::undo::LEAD => "the lead itself".to_owned(),
+            _ => field,
+        },
+    }
 }
 
 fn sniffed(i: &import::Import) -> Option<Sniffed> {

@@ -206,6 +206,7 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (&Method::GET, ["imports", id, "mapping"]) => mapping::form(scope, page, request, id),
         (&Method::POST, ["imports", id, "mapping"]) => mapping::map(scope, page, request, id),
         (&Method::POST, ["imports", id, "cancellation"]) => mapping::cancel(scope, &page, id),
+        (&Method::POST, ["imports", id, "reversal"]) => import::undo(scope, &page, id),
         (&Method::GET, ["profiles"]) => profile::list(scope, page),
         (&Method::POST, ["profiles"]) => profile::create(scope, page, request),
         (&Method::GET, ["profiles", "new"]) => Ok(profile::form(page)),
@@ -238,7 +239,14 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         | (_, ["leads" | "imports" | "profiles" | "rules" | "requests" | "timeline"])
         | (_, ["leads" | "imports" | "rules" | "requests", _] | ["profiles", "new"])
         | (_, ["profiles" | "rules", _, "activation"] | ["profiles", _, "password"])
-        | (_, ["imports", _, "progress" | "mapping" | "cancellation"])
+        | (
+            _,
+            [
+                "imports",
+                _,
+                "progress" | "mapping" | "cancellation" | "reversal",
+            ],
+        )
         | (_, ["requests", _, "cancellation"]) => Err(Problem::method_not_allowed()),
         _ => Err(Problem::not_found()),
     }
