@@ -239,16 +239,19 @@ pub fn known_targets(headers: &[&str]) -> Vec<Option<Target>> {
         h => strong_target(h),
     };
     let weak = |h: &str| among(WEAK_ALIASES, h);
-    let passes: [&dyn Fn(&str) -> Option<Target>; 2] = [&strong, &weak];
-    for pass in passes {
-        for (i, header) in folded.iter().enumerate() {
-            let target = pass(header);
-            if targets[i].is_none() && target.is_some() && !targets.contains(&target) {
-                targets[i] = target;
-            }
+    give(&mut targets, &folded, strong);
+    give(&mut targets, &folded, weak);
+    targets
+}
+
+/// Gives columns that have no target the one that their header names, if it is free.
+fn give(targets: &mut [Option<Target>], folded: &[String], named: impl Fn(&str) -> Option<Target>) {
+    for (i, header) in folded.iter().enumerate() {
+        let target = named(header);
+        if targets[i].is_none() && target.is_some() && !targets.contains(&target) {
+            targets[i] = target;
         }
     }
-    targets
 }
 
 /// The longest name a custom field may have, in characters.

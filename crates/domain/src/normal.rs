@@ -162,7 +162,7 @@ fn e164(text: &str, country: Option<&str>) -> Option<String> {
 
 /// A number before `ext. 12` or `x12`.
 fn without_extension(text: &str) -> &str {
-    let end = text.find(|c: char| c == 'x' || c == 'X' || c == 'e' || c == 'E' || c == '#');
+    let end = text.find(['x', 'X', 'e', 'E', '#']);
     text[..end.unwrap_or(text.len())].trim_end_matches([' ', ',', ';'])
 }
 

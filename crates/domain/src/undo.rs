@@ -95,17 +95,15 @@ pub fn take_back(steps: Vec<(i64, Option<Step>)>, mut now: Now) -> TakenBack {
             now.kept.contains(&what) || back.kept.contains(&what)
         };
         match step {
-            None => {
-                back.kept.insert((id, LEAD.to_owned()));
+            Some(step)
+                if step.made && *lead == step.set && !now.held.contains(&id) && !kept(LEAD) =>
+            {
+                now.leads.remove(&id);
+                back.updated.remove(&id);
+                back.removed.insert(id);
             }
-            Some(step) if step.made => {
-                if *lead == step.set && !now.held.contains(&id) && !kept(LEAD) {
-                    now.leads.remove(&id);
-                    back.updated.remove(&id);
-                    back.removed.insert(id);
-                } else {
-                    back.kept.insert((id, LEAD.to_owned()));
-                }
+            None | Some(Step { made: true, .. }) => {
+                back.kept.insert((id, LEAD.to_owned()));
             }
             Some(step) => {
                 let left = restore(lead, &step, kept);
