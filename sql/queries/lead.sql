@@ -12,7 +12,7 @@ from (select coalesce(max(id), 0) as id from lead) a,
 
 -- name: keep-last-id
 -- Call it before leads are removed.
-insert into setting (key, value) select 'last_lead_id', cast(coalesce(max(id), 0) as text) from lead
+insert into setting (key, value) select 'last_lead_id', cast(coalesce(max(id), 0) as text) from lead where id > 0
 on conflict (key) do update set value = excluded.value
 where cast(excluded.value as integer) > cast(setting.value as integer);
 

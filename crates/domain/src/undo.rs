@@ -94,9 +94,15 @@ pub fn take_back(steps: Vec<(i64, Option<Step>)>, mut now: Now) -> TakenBack {
             let what = (id, name.to_owned());
             now.kept.contains(&what) || back.kept.contains(&what)
         };
+        // A field that had to stay says that the lead is somebody's by now.
+        let any = |kept: &BTreeSet<(i64, String)>| {
+            let mut of_lead = kept.range((id, String::new())..(id + 1, String::new()));
+            of_lead.next().is_some()
+        };
+        let is_changed = any(&now.kept) || any(&back.kept);
         match step {
             Some(step)
-                if step.made && *lead == step.set && !now.held.contains(&id) && !kept(LEAD) =>
+                if step.made && *lead == step.set && !now.held.contains(&id) && !is_changed =>
             {
                 now.leads.remove(&id);
                 back.updated.remove(&id);
