@@ -1,57 +1,62 @@
 -- name: unplanned
 -- Due requests that have no profile yet, newest first.
-select r.id, r.lead_id, r.rule_id from request r
-where r.status = 'pending' and r.profile_id is null and r.run_at <= ?1 order by r.id desc limit ?2;
-
--- name: assign
--- Gives some requests (a JSON array of ids) to a profile.
-update request set profile_id = ?2, wait_reason = null, updated_at = ?3
-where id in (select value from json_each(?1)) and status = 'pending' and profile_id is null;
+select r.id from request r
+where r.status = 'pending' and r.profile_id is null and r.awaits_approval = 0 and r.run_at <= ?1
+order by r.run_at desc, r.id desc limit ?2;
 
 -- name: abort-suppressed
 update request set status = 'aborted', finished_at = ?1, updated_at = ?1,
   error = 'The address is suppressed: ' || (
     select s.reason from lead l join suppression s on s.value = l.email where l.id = request.lead_id) || '.'
 where id in (
-  select r.id from request r join lead l on l.id = r.lead_id join suppression s on s.value = l.email
-  where r.status = 'pending' and r.profile_id is null and r.run_at <= ?1 limit 500
+  select r.id from (
+    select id, lead_id from request
+    where status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1
+    order by run_at desc, id desc limit ?2) r
+  join lead l on l.id = r.lead_id join suppression s on s.value = l.email
 )
 returning id, lead_id, profile_id, rule_id;
 
 -- name: fail-without-address
 update request set status = 'failed', finished_at = ?1, updated_at = ?1, error = 'The lead has no e-mail address.'
 where id in (
-  select r.id from request r left join lead l on l.id = r.lead_id
-  where r.status = 'pending' and r.profile_id is null and r.run_at <= ?1 and l.email is null limit 500
+  select r.id from (
+    select id, lead_id from request
+    where status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1
+    order by run_at desc, id desc limit ?2) r
+  left join lead l on l.id = r.lead_id where l.email is null
 )
 returning id, lead_id, profile_id, rule_id;
 
 -- name: hold-unplanned
 -- Says why nothing happens; only rows that did not say so yet are written.
 update request set wait_reason = ?1, updated_at = ?2
-where status = 'pending' and profile_id is null and run_at <= ?2 and wait_reason is distinct from ?1;
+where status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?2 and wait_reason is distinct from ?1;
 
--- name: hold-profile
-update request set wait_reason = ?2, updated_at = ?3
-where id in (
-  select id from request where profile_id = ?1 and status = 'pending' and run_at <= ?3 and wait_reason is distinct from ?2
-  order by run_at limit 500
-);
+-- name: rules-that-wait
+-- The rules whose requests wait for a profile, one look at the index for each; 0 is for those of no rule.
+with recursive turn (rule) as (
+  select min(coalesce(rule_id, 0)) from request
+  where profile_id = ?1 and status = 'pending' and awaits_approval = 0
+  union all
+  select (
+    select min(coalesce(rule_id, 0)) from request
+    where profile_id = ?1 and status = 'pending' and awaits_approval = 0 and coalesce(rule_id, 0) > turn.rule)
+  from turn where turn.rule is not null)
+select rule from turn where rule is not null limit 1000;
 
--- name: claim
--- Leases due requests of one profile, newest first.
-update request set status = 'running', lease_token = ?2, lease_until = ?3, attempts = attempts + 1,
-  wait_reason = null, updated_at = ?4
-where id in (
-  select id from request where profile_id = ?1 and status = 'pending' and run_at <= ?4 order by run_at desc, id desc limit ?5
-)
-returning id, lead_id, rule_id, attempts, content_id;
+-- name: release-held
+-- The limits are others now: what recipients held up is looked at again.
+update request set run_at = ?2, wait_until = null, wait_reason = null, updated_at = ?2
+where profile_id = ?1 and status = 'pending' and awaits_approval = 0 and wait_until is not null;
 
 -- name: begin
--- Recorded before the effect; only the holder of the current lease may, and not after its end. Saying it twice is the
--- same as once.
+-- Recorded before the effect; only the holder of the current lease may, and not after its end, nor after the window's.
+-- Saying it twice is the same as once. What comes back says whether the profile makes pauses.
 update request set begun_at = coalesce(begun_at, ?3), lease_until = ?4, updated_at = ?3
-where id = ?1 and lease_token = ?2 and status = 'running' and lease_until > ?3;
+where id = ?1 and lease_token = ?2 and status = 'running' and lease_until > ?3 and (begin_before is null or begin_before > ?3)
+returning (select p.pause_ms from profile p where p.id = request.profile_id),
+  (select count(*) from recipient_domain d where d.request_id = request.id);
 
 -- name: renew
 update request set lease_until = ?3 where id = ?1 and lease_token = ?2 and status = 'running';
@@ -84,7 +89,7 @@ returning id, lead_id, profile_id, rule_id;
 
 -- name: abort-of-lead
 -- Somebody does not want mail: what has not begun is not sent.
-update request set status = 'aborted', error = ?2, finished_at = ?3, updated_at = ?3
+update request set status = 'aborted', error = ?2, finished_at = ?3, updated_at = ?3, awaits_approval = 0
 where lead_id = ?1 and (status = 'pending' or (status = 'running' and begun_at is null))
 returning id, profile_id, rule_id;
 
@@ -92,24 +97,25 @@ returning id, profile_id, rule_id;
 select min(lease_until) from request where status = 'running';
 
 -- name: next-unplanned
-select min(run_at) from request where status = 'pending' and profile_id is null;
+select min(run_at) from request where status = 'pending' and profile_id is null and awaits_approval = 0;
 
 -- name: next-planned
-select min(run_at) from request where status = 'pending' and profile_id is not null;
+select min(run_at) from request where status = 'pending' and profile_id is not null and awaits_approval = 0;
 
 -- name: next-planned-of
-select min(run_at) from request where status = 'pending' and profile_id = ?1;
+select min(run_at) from request where status = 'pending' and profile_id = ?1 and awaits_approval = 0;
 
 -- name: counts
 select status, count(*) from request group by status;
 
 -- name: get
-select id, kind, status, lead_id, rule_id, profile_id, content_id, attempts, error, wait_reason, run_at, begun_at, finished_at, created_at
-from request where id = ?1;
+select r.id, r.kind, r.status, r.lead_id, r.rule_id, r.profile_id, r.content_id, r.attempts, r.error, r.wait_reason, r.run_at,
+  r.begun_at, r.finished_at, r.created_at, r.wait_until, r.awaits_approval, p.wait_reason, p.wait_until
+from request r left join profile p on p.id = r.profile_id where r.id = ?1;
 
 -- name: cancel
 -- A person takes back what has not begun.
-update request set status = 'canceled', finished_at = ?2, updated_at = ?2, wait_reason = null
+update request set status = 'canceled', finished_at = ?2, updated_at = ?2, wait_reason = null, wait_until = null, awaits_approval = 0
 where id = ?1 and status = 'pending'
 returning id, lead_id, profile_id, rule_id;
 
@@ -120,8 +126,8 @@ select cast(?1 as bigint), 'outreach_canceled', lead_id, rule_id, profile_id, id
 where status = 'pending' or (status = 'running' and begun_at is null);
 
 -- name: cancel-unbegun
-update request set status = 'canceled', error = ?2, finished_at = ?1, updated_at = ?1, wait_reason = null, lease_token = null,
-  lease_until = null
+update request set status = 'canceled', error = ?2, finished_at = ?1, updated_at = ?1, wait_reason = null, wait_until = null,
+  awaits_approval = 0, lease_token = null, lease_until = null
 where status = 'pending' or (status = 'running' and begun_at is null);
 
 -- name: counts-of-rule
@@ -130,8 +136,9 @@ select status, count(*) from request where rule_id = ?1 group by status;
 -- name: held-unplanned
 -- How many are due without a profile, and why the oldest of them waits.
 select count(*), (
-  select wait_reason from request where status = 'pending' and profile_id is null and run_at <= ?1 order by run_at limit 1)
-from request where status = 'pending' and profile_id is null and run_at <= ?1;
+  select wait_reason from request
+  where status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1 order by run_at limit 1)
+from request where status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1;
 
 -- name: retrying
 -- What each profile will try again later: how much, when first, and what went wrong.

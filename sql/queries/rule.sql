@@ -1,12 +1,12 @@
 -- name: insert
-insert into rule (name, trigger, filter, delay_s, action, content_id, cursor, created_at, updated_at)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8) returning id;
+insert into rule (name, trigger, filter, delay_s, action, content_id, cursor, created_at, updated_at, approval)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9) returning id;
 
 -- name: list
-select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at from rule order by id limit 1000;
+select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at, approval from rule order by id limit 1000;
 
 -- name: get
-select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at from rule where id = ?1;
+select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at, approval from rule where id = ?1;
 
 -- name: set-active
 update rule set active = ?2, updated_at = ?3 where id = ?1;

@@ -19,3 +19,4 @@ pub mod table;
 pub mod template;
 mod template_language;
 pub mod undo;
+pub mod window;

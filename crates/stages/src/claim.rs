@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use domain::brand::Brand;
 use domain::lead::{Field, Fields};
-use domain::quota::{Allowance, allowance, next_at};
+use domain::quota::{Limits, Recipient, Usage, Verdict, decide, in_turn};
 use domain::template::{self, SUBJECT_MAX, TEMPLATE_MAX};
 use store::content::{self, Content};
 use store::event::{self, Event};
 use store::message::{self, Message};
 use store::profile::{self, Profile};
-use store::request::{self, Leased};
-use store::{Db, Result, lead, suppression, transaction};
+use store::turn::{self, Candidate};
+use store::{Db, Result, lead, request, suppression, transaction};
 use worker_api::{Lease, Task, Work};
 
 /// What a claim needs to know beside the tenant's store.
@@ -64,9 +64,13 @@ pub fn claim(db: &dyn Db, c: &Claim<'_>) -> Result<Taken> {
         .into_iter()
         .filter(|p| p.active)
         .collect();
+    let dues = match profiles.is_empty() {
+        true => HashMap::new(),
+        false => profile::due(db)?,
+    };
     for profile in profiles {
         let room = c.max.saturating_sub(taken.tasks.len() as u32);
-        let Some(due) = request::next_planned_of(db, profile.id)? else {
+        let Some(due) = dues.get(&profile.id).copied() else {
             continue;
         };
         if !profile.is_for(c.worker, c.unassigned) {
@@ -98,16 +102,24 @@ fn claim_for(
         return Ok(None);
     };
     let usage = profile::usage(db, &profile, c.now)?;
-    let room = match allowance(&profile.quotas, &usage, c.now, room) {
-        Allowance::Now(room) => room,
-        Allowance::Wait { until, .. } => return Ok(Some(until)),
+    let (allowed, before) = match decide(&profile.quotas, &usage, None, c.now) {
+        Verdict::Now {
+            room: allowed,
+            before,
+        } => (allowed.min(room), before),
+        Verdict::Wait(hold) => {
+            if !profile.waits_for(Some(&hold)) {
+                profile::set_wait(db, profile.id, Some(&hold))?;
+            }
+            return Ok(Some(hold.until));
+        }
     };
-    let leased = request::claim(db, profile.id, c.token, c.lease_until, c.now, room)?;
-    let ids: Vec<_> = leased.iter().map(|l| l.lead_id).collect();
-    let leads = lead::fields_of(db, &ids)?;
+    let picked = pick(db, c, &profile, &usage, (allowed as usize, before))?;
+    let leads = &picked.leads;
     let suppressed = suppression::among(db, leads.values().filter_map(|l| l.get(Field::Email)))?;
+    turn::lease(db, &picked.ids(), c.token, c.lease_until, c.now)?;
     let mut contents = HashMap::new();
-    for request in &leased {
+    for (request, _) in &picked.requests {
         if let std::collections::hash_map::Entry::Vacant(entry) = contents.entry(request.content_id)
         {
             entry.insert(content::get(db, request.content_id)?);
@@ -135,11 +147,116 @@ fn claim_for(
             }
         }
     }
-    if !leased.is_empty() {
-        profile::set_next_at(db, profile.id, next_at(&profile.quotas, c.now))?;
+    let mut after = c.now;
+    if let Some((last, _)) = picked.requests.last() {
+        let pause = profile.quotas.pause_after(last.id);
+        after += pause;
+        profile::set_pace(db, profile.id, after, pause, last.rule_id.unwrap_or(0))?;
     }
-    let next = request::next_planned_of(db, profile.id)?;
-    Ok(next.map(|due| due.max(next_at(&profile.quotas, c.now)).max(c.now)))
+    if profile.wait_reason.is_some() {
+        profile::set_wait(db, profile.id, None)?;
+    }
+    let next = turn::next_of(db, profile.id)?;
+    Ok(next.map(|due| due.max(after)))
+}
+
+/// Candidates that one claim looks at for their recipients' sake.
+const LOOK: usize = 500;
+
+/// What a profile takes now: requests, the time before which each must begin, and their leads.
+struct Picked {
+    requests: Vec<(Candidate, Option<i64>)>,
+    leads: HashMap<i64, Fields>,
+}
+
+impl Picked {
+    fn ids(&self) -> Vec<(i64, Option<i64>)> {
+        let ids = self.requests.iter();
+        ids.map(|(request, before)| (request.id, *before)).collect()
+    }
+}
+
+/// Picks due requests, the rules in turn. What its recipient holds up is put off, and the next one has its turn.
+fn pick(
+    db: &dyn Db,
+    c: &Claim<'_>,
+    profile: &Profile,
+    usage: &Usage,
+    (room, before): (usize, Option<i64>),
+) -> Result<Picked> {
+    let limits = &profile.quotas;
+    let look = match limits.are_about_recipients() {
+        true => room.max(LOOK),
+        false => room,
+    };
+    let last = profile.last_rule_id;
+    let queues = turn::queues(db, profile.id, last, limits.order, c.now, look)?;
+    let candidates = in_turn(queues, look);
+    let ids: Vec<_> = candidates.iter().map(|l| l.lead_id).collect();
+    let leads = lead::fields_of(db, &ids)?;
+    if !limits.are_about_recipients() {
+        let requests = candidates.into_iter().map(|r| (r, before)).collect();
+        return Ok(Picked { requests, leads });
+    }
+    let mut times = domain_times(db, profile, &leads)?;
+    let (mut requests, mut held, mut domains) = (Vec::new(), Vec::new(), Vec::new());
+    for request in candidates {
+        if requests.len() == room {
+            break;
+        }
+        let lead = leads.get(&request.lead_id);
+        let domain = lead.and_then(domain_of).unwrap_or_default();
+        let recipient = Recipient {
+            zone: lead.and_then(zone_of),
+            domain_last_at: times.get(domain).copied(),
+        };
+        match decide(limits, usage, Some(&recipient), c.now) {
+            Verdict::Wait(hold) => held.push((request.id, hold.until, hold.reason)),
+            Verdict::Now { before, .. } => {
+                times.insert(domain.to_owned(), c.now);
+                domains.push((domain.to_owned(), request.id));
+                requests.push((request, before));
+            }
+        }
+    }
+    turn::hold(db, &held, c.now)?;
+    if has_gap(limits) {
+        turn::write_to_domains(db, profile.id, &domains, c.lease_until)?;
+    }
+    Ok(Picked { requests, leads })
+}
+
+fn has_gap(limits: &Limits) -> bool {
+    limits.domain_gap_ms.is_some_and(|gap| gap > 0)
+}
+
+/// When a profile last wrote to the domains of leads.
+fn domain_times(
+    db: &dyn Db,
+    profile: &Profile,
+    leads: &HashMap<i64, Fields>,
+) -> Result<HashMap<String, i64>> {
+    if !has_gap(&profile.quotas) {
+        return Ok(HashMap::new());
+    }
+    let mut domains: Vec<&str> = leads.values().filter_map(domain_of).collect();
+    domains.sort_unstable();
+    domains.dedup();
+    turn::domain_times(db, profile.id, &domains)
+}
+
+fn domain_of(lead: &Fields) -> Option<&str> {
+    Some(lead.get(Field::Email)?.rsplit_once('@')?.1)
+}
+
+/// The time zone in a lead's custom field of that name.
+fn zone_of(lead: &Fields) -> Option<String> {
+    let is_zone = |name: &str| {
+        let letters = name.chars().filter(|c| c.is_alphabetic());
+        letters.flat_map(char::to_lowercase).eq("timezone".chars())
+    };
+    let field = lead.data.iter().find(|(name, _)| is_zone(name));
+    field.map(|(_, zone)| zone.clone())
 }
 
 type Written = std::result::Result<Task, (&'static str, String)>;
@@ -149,7 +266,7 @@ fn write(
     db: &dyn Db,
     c: &Claim<'_>,
     profile: &Profile,
-    request: &Leased,
+    request: &Candidate,
     lead: Option<&Fields>,
     content: Option<&Content>,
 ) -> Result<Written> {
@@ -216,7 +333,7 @@ fn write(
 fn task(
     c: &Claim<'_>,
     profile: &Profile,
-    request: &Leased,
+    request: &Candidate,
     lead: &Fields,
     m: Message,
     unsubscribe: &str,
@@ -243,7 +360,7 @@ fn task(
             lease_token: c.token.to_owned(),
         },
         profile_id: profile.id,
-        attempt: request.attempt,
+        attempt: u32::try_from(request.attempts + 1).unwrap_or(1),
         lease_until: c.lease_until,
         work: Work::Outreach {
             message: worker_api::Message {
@@ -265,7 +382,7 @@ fn refuse(
     db: &dyn Db,
     c: &Claim<'_>,
     profile: &Profile,
-    request: &Leased,
+    request: &Candidate,
     status: &str,
     reason: &str,
 ) -> Result<()> {

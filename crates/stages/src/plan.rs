@@ -1,13 +1,17 @@
 //! Gives due requests to profiles, settles leases that ended, and says why what waits is waiting.
 
-use domain::quota::{Allowance, allowance};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use domain::quota::{GAP_MAX, Hold, Verdict, decide};
 use store::profile::{self, Profile};
+use store::turn::{self, Assignment};
 use store::{Db, Result, request};
 
 use crate::run::Stage;
 
 /// Requests that one step assigns.
-const REQUESTS: i64 = 2_000;
+const REQUESTS: i64 = 10_000;
 
 /// The `plan` stage.
 pub struct Plan;
@@ -29,7 +33,7 @@ impl Stage for Plan {
         }
         if request::next_unplanned(db)?.is_some_and(|due| due <= now) {
             promise()?;
-            worked |= request::end_hopeless(db, now)? > 0;
+            worked |= request::end_hopeless(db, now, REQUESTS)? > 0;
             worked |= assign(db, now)?;
         }
         if !worked {
@@ -46,7 +50,7 @@ impl Stage for Plan {
     }
 }
 
-/// Spreads due requests over the profiles that can send them: each goes to the one with the least waiting.
+/// Spreads due requests over the profiles that can send them: each goes to the one that will be through with it first.
 fn assign(db: &dyn Db, now: i64) -> Result<bool> {
     let senders: Vec<Profile> = profile::list(db)?
         .into_iter()
@@ -62,48 +66,71 @@ fn assign(db: &dyn Db, now: i64) -> Result<bool> {
     }
     let ids = request::unplanned(db, now, REQUESTS)?;
     let waiting = profile::pending(db)?;
-    let load = |id: i64| {
-        waiting
-            .iter()
-            .find(|(p, _)| *p == id)
-            .map_or(0, |(_, n)| *n)
+    let load = |id: i64| waiting.iter().find(|(p, _)| *p == id);
+    let line = |p: &Profile| Line {
+        load: load(p.id).map_or(0, |(_, n)| u64::try_from(*n).unwrap_or(0)),
+        rate: p.quotas.daily_rate(now),
     };
-    let mut loads: Vec<(i64, i64)> = senders.iter().map(|p| (load(p.id), p.id)).collect();
-    for (profile_id, ids) in spread(&ids, &mut loads) {
-        request::assign(db, &ids, profile_id, now)?;
-    }
+    let lines: Vec<Line> = senders.iter().map(line).collect();
+    let dealt = spread(&ids, &lines);
+    let assignments = dealt.into_iter().map(|(id, at)| {
+        let profile = &senders[at];
+        (id, profile.id, profile.quotas.approval)
+    });
+    let assignments: Vec<Assignment> = assignments.collect();
+    store::transaction(db, || turn::assign(db, &assignments, now))?;
     Ok(!ids.is_empty())
 }
 
-/// Deals ids to the least loaded of (load, profile) one by one.
-fn spread(ids: &[i64], loads: &mut [(i64, i64)]) -> Vec<(i64, Vec<i64>)> {
-    let mut dealt: Vec<(i64, Vec<i64>)> = loads.iter().map(|(_, id)| (*id, Vec::new())).collect();
+/// What waits for a profile, and about how much of it the profile does in a day.
+struct Line {
+    load: u64,
+    rate: u64,
+}
+
+/// Deals ids one by one to the line that will be through with it first: (id, index of the line).
+fn spread(ids: &[i64], lines: &[Line]) -> Vec<(i64, usize)> {
+    let through = |load: u64, rate: u64| (load + 1).saturating_mul(1_000_000) / rate.max(1);
+    let entry =
+        |(at, line): (usize, &Line)| Reverse((through(line.load, line.rate), at, line.load));
+    let mut heap: BinaryHeap<_> = lines.iter().enumerate().map(entry).collect();
+    let mut dealt = Vec::with_capacity(ids.len());
     for id in ids {
-        let Some(at) = (0..loads.len()).min_by_key(|i| loads[*i].0) else {
+        let Some(Reverse((_, at, load))) = heap.pop() else {
             break;
         };
-        loads[at].0 += 1;
-        dealt[at].1.push(*id);
+        dealt.push((*id, at));
+        heap.push(Reverse((through(load + 1, lines[at].rate), at, load + 1)));
     }
-    dealt.retain(|(_, ids)| !ids.is_empty());
     dealt
 }
 
+/// Keeps with each profile that something waits for whether it may do that, or why not and until when.
 fn explain_waits(db: &dyn Db, now: i64) -> Result<()> {
+    turn::forget_domains(db, now - i64::from(GAP_MAX))?;
+    let usages = profile::usages(db, now)?;
     for profile in profile::list(db)? {
-        if request::next_planned_of(db, profile.id)?.is_none_or(|due| due > now) {
+        let Some((usage, Some(due))) = usages.get(&profile.id) else {
+            continue;
+        };
+        let hold = match profile.active {
+            _ if *due > now => None,
+            false => Some(Hold {
+                until: i64::MAX,
+                reason: "The profile is switched off.".to_owned(),
+            }),
+            true => {
+                let usage = profile::with_ends(db, &profile, *usage, now)?;
+                match decide(&profile.quotas, &usage, None, now) {
+                    Verdict::Wait(hold) => Some(hold),
+                    Verdict::Now { .. } => None,
+                }
+            }
+        };
+        if profile.waits_for(hold.as_ref()) {
             continue;
         }
-        if !profile.active {
-            request::hold_profile(db, profile.id, "The profile is switched off.", now)?;
-            continue;
-        }
-        let usage = profile::usage(db, &profile, now)?;
-        if let Allowance::Wait { until, reason } = allowance(&profile.quotas, &usage, now, 1)
-            && until > now + 60_000
-        {
-            request::hold_profile(db, profile.id, &reason, now)?;
-        }
+        profile::set_wait(db, profile.id, hold.as_ref())?;
     }
     Ok(())
 }
@@ -112,12 +139,28 @@ fn explain_waits(db: &dyn Db, now: i64) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn dealt(ids: &[i64], lines: &[(u64, u64)]) -> Vec<usize> {
+        let line = |(load, rate): &(u64, u64)| Line {
+            load: *load,
+            rate: *rate,
+        };
+        let lines: Vec<_> = lines.iter().map(line).collect();
+        spread(ids, &lines).into_iter().map(|(_, at)| at).collect()
+    }
+
     #[test]
     fn the_least_loaded_profile_gets_the_next_request() {
-        let mut loads = vec![(3, 10), (0, 20)];
         assert_eq!(
-            spread(&[1, 2, 3, 4, 5], &mut loads),
-            [(10, vec![4]), (20, vec![1, 2, 3, 5])]
+            dealt(&[1, 2, 3, 4, 5], &[(3, 10), (0, 10)]),
+            [1, 1, 1, 0, 1]
         );
+        assert!(dealt(&[1], &[]).is_empty());
+    }
+
+    #[test]
+    fn a_profile_that_does_more_gets_more() {
+        let ids: Vec<i64> = (0..110).collect();
+        let dealt = dealt(&ids, &[(0, 10), (0, 100)]);
+        assert_eq!(dealt.iter().filter(|at| **at == 0).count(), 10);
     }
 }

@@ -42,6 +42,7 @@ fn busy_tenant(stores: &Stores, id: &str, now: i64) {
             content_id: 1,
             cursor: event::last_id(&*db).expect("a log"),
             created_at: now,
+            approval: false,
         },
     )
     .expect("a rule");

@@ -5,6 +5,7 @@
 //! function here takes a tenant.
 
 pub mod api_key;
+pub mod approval;
 pub mod archive;
 pub mod attempt;
 pub mod audit;
@@ -42,6 +43,7 @@ pub mod tenant;
 pub mod tenant_state;
 pub mod timeline;
 pub mod token;
+pub mod turn;
 pub mod undo;
 pub mod user;
 pub mod work;

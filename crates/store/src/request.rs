@@ -3,6 +3,7 @@
 use crate::event::{self, Event};
 use crate::params;
 use crate::port::{Db, Result, Row, Value, one};
+use crate::queries::profile;
 use crate::queries::request as sql;
 
 /// One request as it is listed.
@@ -36,6 +37,46 @@ pub struct Request {
     pub finished_at: Option<i64>,
     /// Milliseconds.
     pub created_at: i64,
+    /// Until when its recipient holds it up.
+    pub wait_until: Option<i64>,
+    /// Whether a person is to approve it.
+    pub awaits_approval: bool,
+    /// Why its profile may do nothing.
+    pub profile_wait_reason: Option<String>,
+    /// Until when.
+    pub profile_wait_until: Option<i64>,
+}
+
+impl Request {
+    /// Why it waits and until when, as far as that is known; nothing for one that does not wait.
+    pub fn wait(&self, now: i64) -> (Option<String>, Option<i64>) {
+        let said = |text: &str| Some(text.to_owned());
+        let lasts = |until: Option<i64>| until.is_none_or(|until| until > now);
+        if self.status != "pending" {
+            return (None, None);
+        }
+        if self.awaits_approval {
+            return (said("A person is to approve it first."), None);
+        }
+        if self.run_at > now {
+            let reason = match (&self.wait_reason, &self.error) {
+                (Some(reason), _) => reason.clone(),
+                (None, Some(error)) => format!("It is tried again. {error}"),
+                (None, None) => "It is not due yet.".to_owned(),
+            };
+            return (Some(reason), Some(self.run_at));
+        }
+        match self.profile_id {
+            None => {
+                let reason = self.wait_reason.clone();
+                (reason.or(said("It waits for a profile.")), None)
+            }
+            Some(_) if self.profile_wait_reason.is_some() && lasts(self.profile_wait_until) => {
+                (self.profile_wait_reason.clone(), self.profile_wait_until)
+            }
+            Some(_) => (said("It waits for its turn."), None),
+        }
+    }
 }
 
 fn from_row(mut r: Row) -> Request {
@@ -54,6 +95,10 @@ fn from_row(mut r: Row) -> Request {
         begun_at: r.opt_int(11),
         finished_at: r.opt_int(12),
         created_at: r.int(13),
+        wait_until: r.opt_int(14),
+        awaits_approval: r.flag(15),
+        profile_wait_reason: r.opt_text(16),
+        profile_wait_until: r.opt_int(17),
     }
 }
 
@@ -70,6 +115,12 @@ pub struct Query {
     pub status: Option<String>,
     /// Only this lead's.
     pub lead_id: Option<i64>,
+    /// Only this rule's.
+    pub rule_id: Option<i64>,
+    /// Only this profile's.
+    pub profile_id: Option<i64>,
+    /// Only what a person is to approve.
+    pub awaiting: bool,
 }
 
 /// Lists requests, newest first.
@@ -80,16 +131,20 @@ pub fn list(db: &dyn Db, query: &Query) -> Result<Vec<Request>> {
         ("kind", query.kind.as_ref().map(Value::from)),
         ("status", query.status.as_ref().map(Value::from)),
         ("lead_id", query.lead_id.map(Value::from)),
+        ("rule_id", query.rule_id.map(Value::from)),
+        ("profile_id", query.profile_id.map(Value::from)),
+        ("awaits_approval", query.awaiting.then(|| Value::from(1i64))),
     ];
     for (column, value) in filters {
         if let Some(value) = value {
             params.push(value);
-            conditions.push_str(&format!(" and {column} = ?{}", params.len()));
+            conditions.push_str(&format!(" and r.{column} = ?{}", params.len()));
         }
     }
     let text = format!(
-        "select id, kind, status, lead_id, rule_id, profile_id, content_id, attempts, error, wait_reason, run_at, begun_at, finished_at, \
-         created_at from request where id < ?1{conditions} order by id desc limit ?2"
+        "select r.id, r.kind, r.status, r.lead_id, r.rule_id, r.profile_id, r.content_id, r.attempts, r.error, r.wait_reason, \
+         r.run_at, r.begun_at, r.finished_at, r.created_at, r.wait_until, r.awaits_approval, p.wait_reason, p.wait_until \
+         from request r left join profile p on p.id = r.profile_id where r.id < ?1{conditions} order by r.id desc limit ?2"
     );
     Ok(db
         .query(&text, &params)?
@@ -121,21 +176,16 @@ pub fn unplanned(db: &dyn Db, now: i64, limit: i64) -> Result<Vec<i64>> {
         .collect())
 }
 
-/// Assigns requests to a profile.
-pub fn assign(db: &dyn Db, ids: &[i64], profile_id: i64, now: i64) -> Result<u64> {
-    let json = serde_json::to_string(ids).unwrap_or_default();
-    db.execute(sql::ASSIGN, params![json, profile_id, now])
-}
-
-/// Ends due requests that can never be sent: leads that are suppressed, gone, or without an address.
-pub fn end_hopeless(db: &dyn Db, now: i64) -> Result<u64> {
+/// Ends what can never be sent of the newest `limit` due requests without a profile: leads that are suppressed, gone, or
+/// without an address.
+pub fn end_hopeless(db: &dyn Db, now: i64, limit: i64) -> Result<u64> {
     crate::transaction(db, || {
         let mut ended = 0;
         for (text, kind) in [
             (sql::ABORT_SUPPRESSED, "outreach_aborted"),
             (sql::FAIL_WITHOUT_ADDRESS, "outreach_failed"),
         ] {
-            let rows = db.query(text, params![now])?;
+            let rows = db.query(text, params![now, limit])?;
             ended += rows.len() as u64;
             for r in &rows {
                 event::insert(db, &ended_event(kind, r, now))?;
@@ -162,49 +212,19 @@ pub fn hold_unplanned(db: &dyn Db, reason: &str, now: i64) -> Result<u64> {
     db.execute(sql::HOLD_UNPLANNED, params![reason, now])
 }
 
-/// Says of a profile's due requests why they wait.
-pub fn hold_profile(db: &dyn Db, profile_id: i64, reason: &str, now: i64) -> Result<u64> {
-    db.execute(sql::HOLD_PROFILE, params![profile_id, reason, now])
-}
-
-/// A request that was just leased.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leased {
-    /// Its key.
-    pub id: i64,
-    /// Whom it is about.
-    pub lead_id: i64,
-    /// The rule it comes from.
-    pub rule_id: Option<i64>,
-    /// 1 for the first try.
-    pub attempt: u32,
-    /// Its templates.
-    pub content_id: i64,
-}
-
-/// Leases due requests of a profile, newest first.
-pub fn claim(
-    db: &dyn Db,
-    profile_id: i64,
-    token: &str,
-    until: i64,
-    now: i64,
-    limit: u32,
-) -> Result<Vec<Leased>> {
-    let rows = db.query(sql::CLAIM, params![profile_id, token, until, now, limit])?;
-    let leased = |r: Row| Leased {
-        id: r.int(0),
-        lead_id: r.int(1),
-        rule_id: r.opt_int(2),
-        attempt: u32::try_from(r.int(3)).unwrap_or(1),
-        content_id: r.int(4),
-    };
-    Ok(rows.into_iter().map(leased).collect())
-}
-
-/// Records that the effect is about to begin; false when the lease is not current.
+/// Records that the effect is about to begin; false when the lease is not current, or the sending hours are over. The
+/// profile's pauses are counted from now.
 pub fn begin(db: &dyn Db, id: i64, token: &str, now: i64, lease_until: i64) -> Result<bool> {
-    Ok(db.execute(sql::BEGIN, params![id, token, now, lease_until])? > 0)
+    let Some(row) = one(db, sql::BEGIN, params![id, token, now, lease_until])? else {
+        return Ok(false);
+    };
+    if row.opt_int(0).is_some_and(|pause| pause > 0) {
+        db.execute(profile::BEGAN, params![id, now])?;
+    }
+    if row.int(1) > 0 {
+        db.execute(profile::BEGAN_FOR_DOMAIN, params![id, now])?;
+    }
+    Ok(true)
 }
 
 /// Holds a lease for longer; false when it is not current.
@@ -323,11 +343,6 @@ pub fn next_planned(db: &dyn Db) -> Result<Option<i64>> {
     minimum(db, sql::NEXT_PLANNED, &[])
 }
 
-/// When a profile's next request is due.
-pub fn next_planned_of(db: &dyn Db, profile_id: i64) -> Result<Option<i64>> {
-    minimum(db, sql::NEXT_PLANNED_OF, params![profile_id])
-}
-
 fn minimum(db: &dyn Db, sql: &str, params: &[Value]) -> Result<Option<i64>> {
     Ok(one(db, sql, params)?.and_then(|r| r.opt_int(0)))
 }
@@ -337,8 +352,13 @@ pub fn cancel(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
     let Some(row) = one(db, sql::CANCEL, params![id, now])? else {
         return Ok(false);
     };
-    event::insert(db, &ended_event("outreach_canceled", &row, now))?;
+    note_canceled(db, &row, now)?;
     Ok(true)
+}
+
+/// Logs the end of a request that a person ended: its id, lead, profile and rule.
+pub(crate) fn note_canceled(db: &dyn Db, row: &Row, now: i64) -> Result<()> {
+    event::insert(db, &ended_event("outreach_canceled", row, now))
 }
 
 /// Cancels all that has not begun, and says why; how many they were. Call it inside a transaction.

@@ -30,6 +30,8 @@ pub struct Rule {
     pub cursor: i64,
     /// Milliseconds.
     pub created_at: i64,
+    /// Whether a person approves what it makes.
+    pub approval: bool,
 }
 
 /// Columns that hold JSON of a newer version give no rule, and so do nothing.
@@ -48,6 +50,7 @@ fn from_row(mut r: Row) -> Option<Rule> {
         content_id: r.int(7),
         cursor: r.int(8),
         created_at: r.int(9),
+        approval: r.flag(10),
     })
 }
 
@@ -67,7 +70,8 @@ pub fn insert(db: &dyn Db, rule: &Rule) -> Result<i64> {
         action,
         rule.content_id,
         rule.cursor,
-        rule.created_at
+        rule.created_at,
+        i64::from(rule.approval)
     ];
     Ok(one(db, sql::INSERT, params)?.map_or(0, |r| r.int(0)))
 }
@@ -133,8 +137,8 @@ pub fn perform_due(db: &dyn Db, now: i64) -> Result<u64> {
     const DUE: &str = "select i.id from rule_instance i join rule r on r.id = i.rule_id and r.active = 1 \
                        where i.status = 'pending' and i.due_at <= ?1 order by i.due_at, i.id limit ?2";
     let insert = format!(
-        "insert into request (kind, status, dedupe_key, lead_id, rule_id, content_id, run_at, created_at, updated_at) \
-         select 'outreach', 'pending', 'rule_instance:' || i.id, i.lead_id, i.rule_id, r.content_id, ?1, ?1, ?1 \
+        "insert into request (kind, status, dedupe_key, lead_id, rule_id, content_id, run_at, created_at, updated_at, awaits_approval) \
+         select 'outreach', 'pending', 'rule_instance:' || i.id, i.lead_id, i.rule_id, r.content_id, ?1, ?1, ?1, r.approval \
          from rule_instance i join rule r on r.id = i.rule_id where i.id in ({DUE}) on conflict (dedupe_key) do nothing"
     );
     crate::transaction(db, || {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use domain::quota::Order;
 use store::event::{self, Event};
 use store::migrate::{TENANT, migrate};
 use store::{Db, Engine, Error, params, transaction};
@@ -99,8 +100,14 @@ fn what_is_claimed_is_claimed_once_however_many_claim() {
             let mut mine = Vec::new();
             for _ in 0..20 {
                 let token = token.to_string();
-                let rows = store::request::claim(&db, 1, &token, 1000, 999, 3).expect("an answer");
-                mine.extend(rows.iter().map(|r| r.id));
+                let taken = store::transaction(&db, || {
+                    let queues = store::turn::queues(&db, 1, 0, Order::Newest, 999, 3)?;
+                    let rows = queues.into_iter().flatten();
+                    let ids: Vec<_> = rows.map(|r| (r.id, None)).collect();
+                    store::turn::lease(&db, &ids, &token, 1000, 999)?;
+                    Ok::<_, store::Error>(ids)
+                });
+                mine.extend(taken.expect("an answer").into_iter().map(|(id, _)| id));
             }
             mine
         };

@@ -401,6 +401,12 @@ impl Site {
         let tenant = self.stores.open(&Place::Slot(1)).expect("a file");
         let written = "insert into message (request_id, message_id, recipient, subject, body, created_at) values (1, 'm', 'a', 's', 'b', ?1)";
         assert_eq!(tenant.execute(written, params![now()]).expect("kept"), 1);
+        // Two that a person is to approve.
+        for id in [103, 104] {
+            let awaiting = "insert into request (id, kind, status, dedupe_key, run_at, awaits_approval, created_at, updated_at) \
+                            values (?1, 'outreach', 'pending', 'test:' || ?1, 0, 1, 0, 0)";
+            assert_eq!(tenant.execute(awaiting, params![id]).expect("kept"), 1);
+        }
     }
 
     /// Makes something by a session's cookie.
@@ -537,10 +543,11 @@ impl Site {
         };
         let target = match path.strip_prefix("/s/") {
             Some(rest) => {
-                let id = if path.ends_with("requests/{id}/cancellation") {
-                    "2"
-                } else {
-                    "1"
+                let id = match path.rsplit_once("requests/{id}/") {
+                    Some((_, "cancellation")) => "2",
+                    Some((_, "approval")) => "103",
+                    Some((_, "rejection")) => "104",
+                    _ => "1",
                 };
                 format!("/s/{rest}").replace("{id}", id)
             }

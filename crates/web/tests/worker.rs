@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicBool;
 
-use domain::quota::DAY;
+use domain::quota::{DAY, Limits};
 use domain::rule::{Action, OutreachType};
 use http::{HeaderMap, HeaderValue, Method};
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ use store::{
 use testkit::Stores;
 use web::{Body, Config, Context, Request, slave};
 use worker_api::{
-    Claim, Claimed, Lease, Leases, Outcome, ProfileKey, Quotas, Report, Results, Task, Verdicts,
+    Claim, Claimed, Lease, Leases, Outcome, ProfileKey, Report, Results, Task, Verdicts,
 };
 
 const TENANT: &str = "0197a000-0000-7000-8000-000000000001";
@@ -128,13 +128,13 @@ impl World {
                 .expect("a lead");
         }
         let quotas = [
-            Quotas {
+            Limits {
                 daily_max: Some(daily_max),
-                interval_ms: None,
+                ..Limits::default()
             },
-            Quotas {
-                daily_max: None,
+            Limits {
                 interval_ms: Some(INTERVAL as u32),
+                ..Limits::default()
             },
         ];
         for quotas in quotas {

@@ -6,12 +6,14 @@ mod people;
 use domain::identity::{Identity, Role};
 
 use super::pages::api_key::{ApiKeyRow, ApiKeys, NewKey};
+use super::pages::approval::{Approvals, Draft};
 use super::pages::dashboard::{Dashboard, Numbers, ProfileUse, Setup, Wait};
 use super::pages::error::ErrorPage;
 use super::pages::import::{
     Column, FailedRow, Import, ImportProgress, ImportRow, Imports, Progress, Rows, Sniffed,
 };
 use super::pages::lead::{Happening, Lead, LeadRow, Leads, TagOrigin};
+use super::pages::limits::ProfileLimits;
 use super::pages::profile::{NewProfile, ProfileRow, Profiles};
 use super::pages::request::{Attempt, Message, Request, RequestRow, Requests};
 use super::pages::rule::{Counts, Instance, NewRule, Preview, Rule, RuleRow, Rules, Variable};
@@ -37,6 +39,8 @@ pub fn all(lead: &str) -> Vec<(&'static str, String)> {
     pages.extend(imports(lead));
     pages.extend(leads(lead));
     pages.extend(profiles());
+    pages.extend(limits(lead));
+    pages.extend(approvals(lead));
     pages.extend(rules(lead));
     pages.extend(requests(lead));
     pages.extend(timeline());
@@ -782,6 +786,75 @@ fn leads(lead: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
+fn limits(name: &str) -> Vec<(&'static str, String)> {
+    let day = |short, long, hours: &str| (short, long, Field::of(hours));
+    let page = ProfileLimits {
+        page: tenant(),
+        id: 1,
+        name: s(name),
+        wait: Some((
+            s("The profile pauses between two mails."),
+            Some(NOW + MINUTE),
+        )),
+        error: None,
+        daily_max: Field::of("150"),
+        daily_aborted_max: Field::of("10"),
+        interval_s: Field::of("45"),
+        jitter_s: Field::of("20"),
+        domain_gap_s: Field::of("x").refused("Must be a number of seconds."),
+        ramp_start: Field::of("20"),
+        ramp_step: Field::of("5"),
+        ramp_since: Some(NOW - 3 * 24 * HOUR),
+        time_zone: Field::of("Europe/Madrid"),
+        zones: vec![s("Europe/Madrid"), s("UTC")],
+        windows_in: s("lead"),
+        order: s("newest"),
+        approval: true,
+        days: vec![
+            day("mon", "Monday", "09:00-12:00, 13:00-17:00"),
+            day("sat", "Saturday", ""),
+        ],
+    };
+    vec![("profile-limits", page.render())]
+}
+
+fn approvals(lead: &str) -> Vec<(&'static str, String)> {
+    let draft = |id, error: Option<&str>| Draft {
+        id,
+        lead_id: Some(7),
+        lead: s(lead),
+        rule: s("Greet"),
+        subject: s("Hello"),
+        body: s("How do you do?"),
+        error: error.map(s),
+    };
+    let list = Approvals {
+        page: tenant(),
+        n: 2,
+        up_to: 9,
+        rule_id: s("1"),
+        rules: vec![Choice::new("1", "Greet")],
+        items: vec![
+            draft(9, None),
+            draft(8, Some("The lead or the text is gone.")),
+        ],
+        pager: Pager::default(),
+    };
+    let empty = Approvals {
+        page: tenant(),
+        n: 0,
+        up_to: 0,
+        rule_id: String::new(),
+        rules: vec![],
+        items: vec![],
+        pager: Pager::default(),
+    };
+    vec![
+        ("approvals", list.render()),
+        ("approvals-empty", empty.render()),
+    ]
+}
+
 fn profiles() -> Vec<(&'static str, String)> {
     let row =
         |id, name: &str, address: &str, from: &str, tls: &str, state: &str, sent| ProfileRow {
@@ -798,6 +871,7 @@ fn profiles() -> Vec<(&'static str, String)> {
             daily_max: Some(150),
             interval_ms: Some(45_000),
             sent,
+            wait: None,
         };
     let mut relay = row(
         3,
@@ -1024,6 +1098,7 @@ fn request_rows(lead: &str) -> Vec<RequestRow> {
             due_at: Some(NOW + (id - 1849) * 40 * MINUTE),
             ended_at: (status == "performed").then_some(NOW - HOUR),
             note: note.map(s),
+            wait_until: None,
         };
     vec![
         row(1846, "performed", lead, "Mira at Harbour", 1, None),
@@ -1083,6 +1158,7 @@ fn requests(lead: &str) -> Vec<(&'static str, String)> {
         page: tenant(),
         status: String::new(),
         kind: s("outreach"),
+        awaiting: 12,
         items: request_rows(lead),
         pager: Pager {
             first: None,
@@ -1093,6 +1169,7 @@ fn requests(lead: &str) -> Vec<(&'static str, String)> {
         page: tenant(),
         status: String::new(),
         kind: String::new(),
+        awaiting: 0,
         items: vec![],
         pager: Pager::default(),
     };
@@ -1128,6 +1205,7 @@ fn requests(lead: &str) -> Vec<(&'static str, String)> {
         page: tenant(),
         request: request_rows(lead).remove(0),
         rule: Some((s("Fair: first mail"), s("/rules/1"))),
+        awaits_approval: false,
         cancelable: false,
         message: Some(message),
         attempts: vec![attempt],
@@ -1136,6 +1214,7 @@ fn requests(lead: &str) -> Vec<(&'static str, String)> {
         page: tenant(),
         request: request_rows(lead).remove(1),
         rule: None,
+        awaits_approval: true,
         cancelable: true,
         message: None,
         attempts: vec![],

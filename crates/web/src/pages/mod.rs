@@ -6,6 +6,7 @@
 //! from numbers.
 
 pub mod api_key;
+pub mod approval;
 pub mod assets;
 pub mod audit;
 pub mod confirmation;
@@ -17,6 +18,7 @@ pub mod format;
 pub mod import;
 pub mod invite;
 pub mod lead;
+pub mod limits;
 pub mod mapping;
 pub mod password;
 pub mod profile;

@@ -45,6 +45,8 @@ pub struct ProfileRow {
     pub interval_ms: Option<i64>,
     /// Performed in the last 24 hours.
     pub sent: i64,
+    /// Why it waits, and until when.
+    pub wait: Option<(String, Option<i64>)>,
 }
 
 /// `GET {base}/profiles/new`, and the answer to a refused `POST {base}/profiles` (fields `name`,

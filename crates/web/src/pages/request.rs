@@ -14,6 +14,8 @@ pub struct Requests {
     pub status: String,
     /// The chosen kind; empty for any.
     pub kind: String,
+    /// How many a person is to approve.
+    pub awaiting: i64,
     /// One page of them, newest first.
     pub items: Vec<RequestRow>,
     /// Neighbouring pages.
@@ -74,6 +76,8 @@ pub struct RequestRow {
     pub ended_at: Option<i64>,
     /// The error, or why it waits.
     pub note: Option<String>,
+    /// Until when it waits, as far as that is known.
+    pub wait_until: Option<i64>,
 }
 
 /// `GET {base}/requests/{id}`. `POST {base}/requests/{id}/cancellation` cancels one that waits.
@@ -86,6 +90,8 @@ pub struct Request {
     pub request: RequestRow,
     /// Name of the rule that made it, and its path below base.
     pub rule: Option<(String, String)>,
+    /// Whether a person is to approve it.
+    pub awaits_approval: bool,
     /// Whether it can be canceled now.
     pub cancelable: bool,
     /// The mail, as sent or as it would be sent.

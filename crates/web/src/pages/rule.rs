@@ -55,6 +55,8 @@ pub struct NewRule {
     pub delay_unit: String,
     /// Also for leads that have the tag already.
     pub existing: bool,
+    /// A person approves each mail first.
+    pub approval: bool,
     /// Template of the subject.
     pub subject: Field,
     /// Template of the body.
@@ -77,6 +79,7 @@ impl NewRule {
             delay: Field::of("1"),
             delay_unit: "days".to_owned(),
             existing: true,
+            approval: false,
             subject: Field::default(),
             body: Field::default(),
             variables,

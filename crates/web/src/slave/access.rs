@@ -167,7 +167,10 @@ pub fn action(method: &Method, path: &[&str]) -> Action {
     match (method, path) {
         (_, ["api", "v1", "archive", ..]) => Action::Manage,
         // Forms that only somebody who may send them is shown.
-        (_, ["profiles" | "rules", "new"] | ["imports", _, "mapping"]) => Action::Write,
+        (
+            _,
+            ["profiles" | "rules", "new"] | ["imports", _, "mapping"] | ["profiles", _, "limits"],
+        ) => Action::Write,
         (_, ["settings", ..]) => Action::Manage,
         (&Method::GET | &Method::HEAD, _) => Action::Read,
         (_, ["api", "v1", "settings" | "logo" | "domains", ..]) => Action::Manage,

@@ -1,6 +1,7 @@
 //! The slave: sub-accounts, and the workers that work for them.
 
 pub mod access;
+pub mod approval;
 pub mod archive;
 pub mod custom_domain;
 pub mod domain_proof;
@@ -237,6 +238,13 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["requests"]) if *m == get => request::list(scope, request),
         (m, ["requests", id]) if *m == get => request::get(scope, id),
         (m, ["requests", id, "cancellation"]) if *m == post => request::cancel(scope, id),
+        (m, ["requests", id, "approval"]) if *m == post => {
+            approval::decide(scope, id, approval::Decision::Approve)
+        }
+        (m, ["requests", id, "rejection"]) if *m == post => {
+            approval::decide(scope, id, approval::Decision::Reject)
+        }
+        (m, ["approvals"]) if *m == post => approval::answer_all(scope, &request.json()?),
         (m, ["timeline"]) if *m == get => timeline::points(scope, request),
         (m, ["archive"]) if *m == get => archive::download(scope),
         (m, ["imports", id, "errors.csv"]) if *m == get => import::errors(scope, id),
@@ -267,9 +275,10 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
                 "imports",
                 _,
                 "errors.csv" | "preview" | "mapping" | "cancellation" | "reversal" | "kept",
-            ],
-        )
-        | (_, ["requests", _, "cancellation"]) => Err(Problem::method_not_allowed()),
+            ]
+            | ["requests", _, "cancellation" | "approval" | "rejection"]
+            | ["approvals"],
+        ) => Err(Problem::method_not_allowed()),
         _ => Err(Problem::not_found()),
     }
 }

@@ -1,9 +1,11 @@
 //! Profiles over the API.
 
+use domain::quota::Limits;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::profile::{self, Profile};
-use worker_api::{Quotas, SmtpSettings, Tls};
+use store::transaction;
+use worker_api::{SmtpSettings, Tls};
 
 use crate::context::LOCAL;
 use crate::http::{Answer, Problem, Response};
@@ -58,16 +60,6 @@ pub struct Settings {
     pub from: String,
 }
 
-/// Limits as they come in.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Most requests in any 24 hours.
-    pub daily_max: Option<u32>,
-    /// Shortest time between two, in milliseconds.
-    pub interval_ms: Option<u32>,
-}
-
 /// SMTP settings as they are kept.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
@@ -79,8 +71,6 @@ struct Kept {
     from: String,
 }
 
-/// The longest pause between two mails: a day.
-const INTERVAL_MAX: u32 = 24 * 60 * 60 * 1000;
 /// Profiles that a sub-account may have.
 const MAX: usize = 500;
 
@@ -115,19 +105,22 @@ fn check(input: &NewProfile) -> Result<(), Problem> {
     }
     check_secret("settings.username", s.username.as_deref())?;
     check_secret("settings.password", s.password.as_deref())?;
-    if input.quotas.daily_max == Some(0) {
-        return Err(Problem::invalid(
-            "quotas.daily_max",
-            "must be at least 1; switch the profile off instead",
-        ));
-    }
-    if input.quotas.interval_ms.is_some_and(|i| i > INTERVAL_MAX) {
-        return Err(Problem::invalid(
-            "quotas.interval_ms",
-            format!("must be at most {INTERVAL_MAX} (a day)"),
-        ));
-    }
-    Ok(())
+    check_quotas(&input.quotas)
+}
+
+fn check_quotas(quotas: &Limits) -> Result<(), Problem> {
+    let wrong = |(field, why): (String, String)| Problem::invalid(&format!("quotas.{field}"), why);
+    quotas.check().map_err(wrong)
+}
+
+/// Limits whose ramp begins now, unless it says when, or began before.
+fn ramped(quotas: Limits, before: Option<&Limits>, now: i64) -> Limits {
+    let since = before.and_then(|b| b.ramp?.since).unwrap_or(now);
+    let ramp = quotas.ramp.map(|ramp| domain::quota::Ramp {
+        since: ramp.since.or(Some(since)),
+        ..ramp
+    });
+    Limits { ramp, ..quotas }
 }
 
 /// What AUTH can take.
@@ -171,10 +164,7 @@ pub fn create(scope: &Scope<'_>, input: NewProfile) -> Result<serde_json::Value,
             .map(|p| sealer.seal(&place(&scope.tenant.id), &p)),
         from: s.from.trim().to_owned(),
     };
-    let quotas = Quotas {
-        daily_max: input.quotas.daily_max,
-        interval_ms: input.quotas.interval_ms,
-    };
+    let quotas = ramped(input.quotas, None, scope.cx.now);
     let settings = serde_json::to_string(&kept).unwrap_or_default();
     let id = scope.promising(&["profiles", "plan", "claim"], || {
         Ok(profile::insert(
@@ -235,9 +225,12 @@ pub fn is_locked(scope: &Scope<'_>, p: &Profile) -> bool {
     opened(&scope.cx.config.secret_key, &scope.tenant.id, p).is_none()
 }
 
-/// A profile without its secrets, and the reason why it cannot work.
+/// A profile without its secrets, with the reason why it cannot work and why it waits.
 fn shown(scope: &Scope<'_>, p: &Profile) -> Option<serde_json::Value> {
     let mut shown = view(p)?;
+    let waits = p.wait_until.is_none_or(|until| until > scope.cx.now);
+    shown["wait_reason"] = p.wait_reason.clone().filter(|_| waits).into();
+    shown["wait_until"] = p.wait_until.filter(|_| waits).into();
     if is_locked(scope, p) {
         shown["reason"] = LOCKED.into();
     }
@@ -294,9 +287,11 @@ pub struct Change {
     pub worker: Option<Option<String>>,
     /// For AUTH. Kept sealed, never shown.
     pub password: Option<String>,
+    /// All its limits, in the place of those before.
+    pub quotas: Option<Limits>,
 }
 
-/// Switches a profile on or off, gives it to another worker, or gives it another password.
+/// Switches a profile on or off, gives it to another worker, other limits, or another password.
 ///
 /// # Errors
 /// 404 when there is none, 409 when it is to work without its password, 422 for a field that cannot be taken.
@@ -314,20 +309,31 @@ pub fn change(scope: &Scope<'_>, id: &str, input: &Change) -> Answer {
         Some(id) => Some(worker(id.as_deref())?),
         None => None,
     };
-    if input.active.is_none() && worker.is_none() && settings.is_none() {
+    if let Some(quotas) = &input.quotas {
+        check_quotas(quotas)?;
+    }
+    if input.active.is_none() && worker.is_none() && settings.is_none() && input.quotas.is_none() {
         return Err(Problem::invalid("active", "say what is to change"));
     }
+    let (db, now) = (&*scope.db, scope.cx.now);
     scope.promising(&["profiles", "plan", "claim"], || {
-        if let Some(settings) = &settings {
-            profile::set_settings(&*scope.db, id, settings, scope.cx.now)?;
-        }
-        if let Some(active) = input.active {
-            profile::set_active(&*scope.db, id, active, scope.cx.now)?;
-        }
-        if let Some(worker) = &worker {
-            profile::set_worker(&*scope.db, id, worker.as_deref(), scope.cx.now)?;
-        }
-        Ok(())
+        transaction(db, || {
+            if let Some(settings) = &settings {
+                profile::set_settings(db, id, settings, now)?;
+            }
+            if let Some(active) = input.active {
+                profile::set_active(db, id, active, now)?;
+                profile::set_wait(db, id, None)?;
+            }
+            if let Some(worker) = &worker {
+                profile::set_worker(db, id, worker.as_deref(), now)?;
+            }
+            if let Some(quotas) = input.quotas.clone() {
+                let quotas = ramped(quotas, Some(&before.quotas), now);
+                profile::set_quotas(db, id, &quotas, now)?;
+            }
+            Ok::<_, Problem>(())
+        })
     })?;
     Ok(Response::json(
         200,

@@ -27,7 +27,9 @@ pub const KINDS: [&str; 5] = [
     "outreach",
 ];
 
-fn view(r: &Row) -> Value {
+/// A request without its mail.
+pub fn view(r: &Row, now: i64) -> Value {
+    let (wait_reason, wait_until) = r.wait(now);
     json!({
         "id": r.id,
         "kind": r.kind,
@@ -37,7 +39,9 @@ fn view(r: &Row) -> Value {
         "profile_id": r.profile_id,
         "attempts": r.attempts,
         "error": r.error,
-        "wait_reason": r.wait_reason,
+        "wait_reason": wait_reason,
+        "wait_until": wait_until,
+        "awaits_approval": r.awaits_approval,
         "run_at": r.run_at,
         "begun_at": r.begun_at,
         "finished_at": r.finished_at,
@@ -57,18 +61,22 @@ pub fn query(request: &Request) -> Result<Query, Problem> {
         )),
         value => Ok(value),
     };
+    let number = |name: &str| {
+        let parse = |id: String| {
+            id.parse()
+                .map_err(|_| Problem::invalid(name, "must be a number"))
+        };
+        request.param(name).map(parse).transpose()
+    };
     Ok(Query {
         before: input::cursor(request.param("cursor"))?,
         limit: input::limit(request.param("limit"))?,
         kind: one_of("kind", &KINDS)?,
         status: one_of("status", &STATUSES)?,
-        lead_id: request
-            .param("lead_id")
-            .map(|id| {
-                id.parse()
-                    .map_err(|_| Problem::invalid("lead_id", "must be a number"))
-            })
-            .transpose()?,
+        lead_id: number("lead_id")?,
+        rule_id: number("rule_id")?,
+        profile_id: number("profile_id")?,
+        awaiting: one_of("approval", &["waiting"])?.is_some(),
     })
 }
 
@@ -99,7 +107,7 @@ pub fn list(scope: &Scope<'_>, request: &Request) -> Answer {
     let (rows, next) = page(scope, &query(request)?)?;
     Ok(Response::json(
         200,
-        &json!({"items": rows.iter().map(view).collect::<Vec<_>>(), "next_cursor": next}),
+        &json!({"items": rows.iter().map(|r| view(r, scope.cx.now)).collect::<Vec<_>>(), "next_cursor": next}),
     ))
 }
 
@@ -109,7 +117,7 @@ pub fn list(scope: &Scope<'_>, request: &Request) -> Answer {
 /// 404 when there is none.
 pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
     let row = request::get(&*scope.db, input::id(id)?)?.ok_or_else(Problem::not_found)?;
-    let mut value = view(&row);
+    let mut value = view(&row, scope.cx.now);
     value["message"] = message::of_request(&*scope.db, row.id)?.map_or(Value::Null, |m| {
         json!({
             "message_id": m.message_id,
@@ -144,6 +152,9 @@ pub fn cancel(scope: &Scope<'_>, id: &str) -> Answer {
     }
     Ok(Response::json(
         200,
-        &view(&request::get(&*scope.db, id)?.ok_or_else(Problem::not_found)?),
+        &view(
+            &request::get(&*scope.db, id)?.ok_or_else(Problem::not_found)?,
+            scope.cx.now,
+        ),
     ))
 }

@@ -33,6 +33,9 @@ pub struct NewRule {
     /// Whether it is also for what happened before it was written.
     #[serde(default = "yes")]
     pub apply_to_previous: bool,
+    /// Whether a person approves each of its mails first.
+    #[serde(default)]
+    pub approval: bool,
 }
 
 fn yes() -> bool {
@@ -101,6 +104,7 @@ pub fn create(scope: &Scope<'_>, input: NewRule) -> Result<serde_json::Value, Pr
                 content_id,
                 cursor,
                 created_at: now,
+                approval: input.approval,
             };
             Ok::<_, Problem>(rule::insert(db, &rule)?)
         })
@@ -129,6 +133,7 @@ fn view(scope: &Scope<'_>, r: &Rule) -> Result<serde_json::Value, Problem> {
         "filter": r.filter,
         "delay_s": r.delay_s,
         "action": r.action,
+        "approval": r.approval,
         "counts": {"pending": count("pending"), "performed": count("performed"), "aborted": count("aborted")},
         "created_at": r.created_at,
     }))

@@ -146,7 +146,7 @@ fn profiles_in(
             id: p.id,
             name: p.name,
             kind: ProfileKind::Smtp(settings),
-            quotas: p.quotas,
+            quotas: p.quotas.quotas(),
         })
     });
     Ok(shown.collect())

@@ -366,6 +366,16 @@ impl Person<'_> {
         self.site.send(Method::POST, path, &own, encoded(fields))
     }
 
+    /// A call of the API.
+    pub fn call(&self, method: Method, target: &str, body: &str) -> Response {
+        let own = [
+            ("cookie", self.cookie.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("content-type", "application/json"),
+        ];
+        self.site.send(method, target, &own, body.into())
+    }
+
     /// What a page of another site makes this person's browser send.
     pub fn foreign_post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
         let foreign = [

@@ -1,6 +1,6 @@
 //! The first page of a sub-account.
 
-use domain::quota::{Allowance, allowance};
+use domain::quota::{Verdict, decide};
 use store::profile::{self, Profile};
 use store::{import, lead, request, timeline as counts};
 
@@ -69,7 +69,7 @@ fn uses(scope: &Scope<'_>, senders: &[Profile]) -> Result<Vec<ProfileUse>, Probl
             name: p.name.clone(),
             state: profiles::state(p, &running).to_owned(),
             sent: profile::usage(db, p, now)?.begun,
-            daily_max: p.quotas.daily_max.map(i64::from),
+            daily_max: p.quotas.daily_max(now).map(i64::from),
         });
     }
     Ok(uses)
@@ -98,10 +98,10 @@ fn waits(scope: &Scope<'_>, senders: &[Profile]) -> Result<Vec<Wait>, Problem> {
         let due = due.map_or(0, |(_, n)| *n) - again_n;
         if due > 0 {
             let usage = profile::usage(db, p, now)?;
-            match allowance(&p.quotas, &usage, now, 1) {
+            match decide(&p.quotas, &usage, None, now) {
                 _ if !p.active => waits.push(wait(due, &p.name, "it is switched off", None)),
-                Allowance::Wait { until, reason } if until > now + PAUSE => {
-                    waits.push(wait(due, &p.name, &reason, Some(until)));
+                Verdict::Wait(hold) if hold.until > now + PAUSE => {
+                    waits.push(wait(due, &p.name, &hold.reason, Some(hold.until)));
                 }
                 _ => {}
             }

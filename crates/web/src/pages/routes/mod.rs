@@ -2,6 +2,7 @@
 //! fills the view.
 
 mod api_key;
+mod approval;
 mod audit;
 mod confirmation;
 mod dashboard;
@@ -9,6 +10,7 @@ mod import;
 mod invite;
 mod lead;
 mod letter;
+mod limits;
 mod mapping;
 mod names;
 mod password;
@@ -31,6 +33,7 @@ use super::{Look, Page, Pager};
 use crate::context::Context;
 use crate::http::{Answer, Problem, Request, Response};
 use crate::master::Caller;
+use crate::slave::approval::Decision;
 use crate::slave::{Scope, access};
 
 const HX_REQUEST: &str = "hx-request";
@@ -212,6 +215,8 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (&Method::GET, ["profiles", "new"]) => Ok(profile::form(page)),
         (&Method::POST, ["profiles", id, "activation"]) => profile::switch(scope, request, id),
         (&Method::POST, ["profiles", id, "password"]) => profile::unlock(scope, request, id),
+        (&Method::GET, ["profiles", id, "limits"]) => limits::form(scope, page, id),
+        (&Method::POST, ["profiles", id, "limits"]) => limits::save(scope, page, request, id),
         (&Method::GET, ["rules"]) => rule::list(scope, page),
         (&Method::POST, ["rules"]) => rule::create(scope, page, request),
         (&Method::GET, ["rules", "new"]) => rule::form(scope, page),
@@ -220,6 +225,14 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (&Method::GET, ["requests"]) => request::list(scope, page, request),
         (&Method::GET, ["requests", id]) => request::show(scope, page, id),
         (&Method::POST, ["requests", id, "cancellation"]) => request::cancel(scope, id),
+        (&Method::POST, ["requests", id, "approval"]) => {
+            approval::decide(scope, id, Decision::Approve)
+        }
+        (&Method::POST, ["requests", id, "rejection"]) => {
+            approval::decide(scope, id, Decision::Reject)
+        }
+        (&Method::GET, ["approvals"]) => approval::list(scope, page, request),
+        (&Method::POST, ["approvals"]) => approval::decide_all(scope, request),
         (&Method::GET, ["timeline"]) => timeline::show(scope, page, request),
         (&Method::GET, ["settings"]) => settings::show(scope, page),
         (&Method::POST, ["settings", "brand"]) => settings::save_brand(scope, page, request),
@@ -236,9 +249,12 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
             | ["settings", "domains", _, "removal" | "verification"],
         ) => Err(Problem::method_not_allowed()),
         (_, [] | [""])
-        | (_, ["leads" | "imports" | "profiles" | "rules" | "requests" | "timeline"])
+        | (
+            _,
+            ["leads" | "imports" | "profiles" | "rules" | "requests" | "approvals" | "timeline"],
+        )
         | (_, ["leads" | "imports" | "rules" | "requests", _] | ["profiles", "new"])
-        | (_, ["profiles" | "rules", _, "activation"] | ["profiles", _, "password"])
+        | (_, ["profiles" | "rules", _, "activation"] | ["profiles", _, "password" | "limits"])
         | (
             _,
             [
@@ -247,7 +263,9 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
                 "progress" | "mapping" | "cancellation" | "reversal",
             ],
         )
-        | (_, ["requests", _, "cancellation"]) => Err(Problem::method_not_allowed()),
+        | (_, ["requests", _, "cancellation" | "approval" | "rejection"]) => {
+            Err(Problem::method_not_allowed())
+        }
         _ => Err(Problem::not_found()),
     }
 }

@@ -66,7 +66,10 @@ pub fn request_rows(
 ) -> Result<Vec<RequestRow>> {
     let leads = Leads::load(scope, requests.iter().filter_map(|r| r.lead_id))?;
     let profiles = Names::of_profiles(scope)?;
+    let now = scope.cx.now;
     let row = |r: store::request::Request| RequestRow {
+        wait_until: r.wait(now).1,
+        note: r.wait(now).0.or(r.error),
         id: r.id,
         kind: r.kind,
         lead_id: r.lead_id,
@@ -75,7 +78,6 @@ pub fn request_rows(
         attempts: r.attempts,
         due_at: Some(r.run_at),
         ended_at: r.finished_at,
-        note: r.wait_reason.or(r.error),
         status: r.status,
     };
     Ok(requests.into_iter().map(row).collect())

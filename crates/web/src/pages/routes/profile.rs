@@ -1,6 +1,6 @@
 //! Profiles: the senders.
 
-use domain::quota::Usage;
+use domain::quota::{Limits, Usage};
 use store::profile::{self, Profile};
 use store::request;
 use worker_api::Tls;
@@ -12,7 +12,7 @@ use crate::pages::form::{Form, Refusal};
 use crate::pages::profile::{NewProfile, ProfileRow, Profiles};
 use crate::pages::{Page, format};
 use crate::slave::Scope;
-use crate::slave::profile::{self as api, Change, Limits, Settings, Type};
+use crate::slave::profile::{self as api, Change, Settings, Type};
 
 /// What a profile is doing.
 pub fn state(profile: &Profile, running: &[(i64, i64)]) -> &'static str {
@@ -38,14 +38,21 @@ pub fn list(scope: &Scope<'_>, page: Page) -> Answer {
         });
         let locked = api::is_locked(scope, &profile);
         let trouble = trouble.or(locked.then(|| api::LOCKED.to_owned()));
-        let row = row(&profile, usage, state(&profile, &running), trouble);
+        let row = row(&profile, now, usage, state(&profile, &running), trouble);
         items.extend(row.map(|row| ProfileRow { locked, ..row }));
     }
     items.sort_by_key(|p| p.name.to_lowercase());
     Ok(Response::html(200, Profiles { page, items }.render()))
 }
 
-fn row(p: &Profile, usage: Usage, state: &str, trouble: Option<String>) -> Option<ProfileRow> {
+fn row(
+    p: &Profile,
+    now: i64,
+    usage: Usage,
+    state: &str,
+    trouble: Option<String>,
+) -> Option<ProfileRow> {
+    let waits = p.active && p.wait_until.is_none_or(|until| until > now);
     let view = api::view(p)?;
     let settings = &view["settings"];
     let text = |name: &str| settings[name].as_str().unwrap_or_default().to_owned();
@@ -60,9 +67,13 @@ fn row(p: &Profile, usage: Usage, state: &str, trouble: Option<String>) -> Optio
         active: p.active,
         trouble,
         locked: false,
-        daily_max: p.quotas.daily_max.map(i64::from),
+        daily_max: p.quotas.daily_max(now).map(i64::from),
         interval_ms: p.quotas.interval_ms.map(i64::from),
         sent: usage.begun,
+        wait: waits
+            .then(|| p.wait_reason.clone())
+            .flatten()
+            .map(|reason| (reason, p.wait_until)),
     })
 }
 
@@ -129,6 +140,7 @@ fn read(form: &Form) -> Result<api::NewProfile, Problem> {
         quotas: Limits {
             daily_max: number("quotas.daily_max", "daily_max")?,
             interval_ms: interval.transpose().map_err(too_long)?,
+            ..Limits::default()
         },
         worker: None,
     })

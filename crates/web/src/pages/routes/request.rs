@@ -1,5 +1,6 @@
 //! Requests: every single piece of work.
 
+use store::approval::{self, Which};
 use store::request::Request as Row;
 use store::{content, lead, message, profile, rule};
 
@@ -22,6 +23,7 @@ pub fn list(scope: &Scope<'_>, page: Page, request: &HttpRequest) -> Answer {
     let view = Requests {
         page,
         pager: pager(&path, &kept, cursor.as_deref(), next.as_deref()),
+        awaiting: approval::count(&*scope.db, Which::default())?.0,
         items: request_rows(scope, rows)?,
         status,
         kind,
@@ -39,12 +41,14 @@ pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {
     let sent = message::of_request(db, row.id)?;
     let attempt = attempt(&row, sent.as_ref());
     let message = message_of(scope, &row, sent)?;
+    let awaits_approval = row.awaits_approval;
     let cancelable = row.status == "pending";
     let mut rows: Vec<RequestRow> = request_rows(scope, vec![row])?;
     let view = Request {
         page,
         request: rows.pop().ok_or_else(Problem::not_found)?,
         rule,
+        awaits_approval,
         cancelable,
         message,
         attempts: attempt.into_iter().collect(),

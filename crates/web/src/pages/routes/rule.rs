@@ -142,6 +142,7 @@ pub fn create(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
         delay: field("delay_s", "delay"),
         delay_unit: form.get("delay_unit").to_owned(),
         existing: form.get("existing") == "1",
+        approval: form.get("approval") == "1",
         subject: field("action.subject", "subject"),
         body: field("action.body", "body"),
         ..blank(scope, page)?
@@ -176,6 +177,7 @@ fn read(form: &Form) -> Result<api::NewRule, Problem> {
             body: form.get("body").replace("\r\n", "\n"),
         },
         apply_to_previous: form.get("existing") == "1",
+        approval: form.get("approval") == "1",
     })
 }
 
