@@ -44,6 +44,7 @@ fn insert(db: &dyn Db, (tag, filtered, delay_s, previous): Wanted) {
             body: "Hi".into(),
         },
         content_id: 1,
+        approval: false,
         cursor: if previous {
             0
         } else {
