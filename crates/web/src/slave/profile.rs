@@ -109,7 +109,7 @@ fn check(input: &NewProfile) -> Result<(), Problem> {
 }
 
 fn check_quotas(quotas: &Limits) -> Result<(), Problem> {
-    let wrong = |(field, why): (String, String)| Problem::invalid(&format!("quotas.{field}"), why);
+    let wrong = |(field, why): (String, String)| Problem::invalid(format!("quotas.{field}"), why);
     quotas.check().map_err(wrong)
 }
 
