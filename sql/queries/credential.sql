@@ -21,3 +21,10 @@ delete from credential where ends_at <= ?1;
 -- name: register-worker
 insert into worker (name, version, seen_at) values (?1, ?2, ?3)
 on conflict (name) do update set version = excluded.version, seen_at = excluded.seen_at;
+
+-- name: worker-seen
+-- Written down now and then only: a worker calls all the time.
+update worker set seen_at = ?2 where name = ?1 and seen_at < ?3;
+
+-- name: last-worker
+select max(seen_at) from worker;

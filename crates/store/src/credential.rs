@@ -54,3 +54,22 @@ pub fn register_worker(db: &dyn Db, name: &str, version: &str, now: i64) -> Resu
     db.execute(sql::REGISTER_WORKER, params![name, version, now])
         .map(|_| ())
 }
+
+/// How long a worker's last sign of life may be unwritten, in milliseconds.
+const UNWRITTEN: i64 = 20_000;
+
+/// A worker that said once that it is there calls again.
+pub fn worker_called(db: &dyn Db, name: &str, now: i64) -> Result<()> {
+    // Most calls change nothing, and must not wait for writers.
+    match last_worker(db)? {
+        Some(at) if at > now - UNWRITTEN => Ok(()),
+        _ => db
+            .execute(sql::WORKER_SEEN, params![name, now, now - UNWRITTEN])
+            .map(|_| ()),
+    }
+}
+
+/// When any worker called last, in milliseconds; none when none ever did.
+pub fn last_worker(db: &dyn Db) -> Result<Option<i64>> {
+    Ok(one(db, sql::LAST_WORKER, &[])?.and_then(|r| r.opt_int(0)))
+}

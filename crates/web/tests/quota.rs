@@ -214,3 +214,53 @@ fn a_person_approves_or_rejects_one_or_all() {
     );
     assert_eq!(get(1)["awaits_approval"], false, "somebody approved it");
 }
+
+#[test]
+fn a_request_says_when_there_is_no_worker_to_send_it() {
+    let site = Site::new();
+    let person = site.sign_up("ann@agency.test");
+    let base = person.sub_account("Acme");
+    profile(&person, &base);
+    let rule = json!({"name": "R", "trigger": {"type": "tag_added", "tag": "hot"},
+        "action": {"type": "new_outreach", "outreach_type": "email", "subject": "s", "body": "b"}});
+    let path = format!("{base}/api/v1/rules");
+    assert_eq!(api(&person, Method::POST, &path, &rule).0, 201);
+    person.import(&base, "email\nana@one.test\n", "hot");
+    person.work();
+    let reason = || {
+        let path = format!("{base}/api/v1/requests/1");
+        let (status, request) = api(&person, Method::GET, &path, &json!({}));
+        assert_eq!((status, &request["status"]), (200, &json!("pending")));
+        request["wait_reason"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert!(
+        reason().contains("No worker has called yet"),
+        "{}",
+        reason()
+    );
+    let dashboard = text(&person.get(&format!("{base}/")));
+    assert!(
+        dashboard.contains("No worker has called yet"),
+        "{dashboard}"
+    );
+    let secret = format!("Bearer {}", site.config.worker_token);
+    let call = |path: &str, body: Value| {
+        let headers = [("authorization", secret.as_str())];
+        let body = body.to_string().into_bytes();
+        let answer = site.send(Method::POST, path, &headers, body);
+        assert_eq!(answer.status, 200, "{}", text(&answer));
+    };
+    call("/worker/v1/register", json!({"name": "w", "version": "1"}));
+    assert_eq!(reason(), "It waits for its turn.");
+    site.later(70_000);
+    assert!(
+        reason().contains("No worker has called since"),
+        "{}",
+        reason()
+    );
+    call("/worker/v1/claim", json!({"worker": "w", "max": 0}));
+    assert_eq!(reason(), "It waits for its turn.");
+}

@@ -2,12 +2,15 @@
 
 use serde_json::{Value, json};
 use store::request::{self, Query, Request as Row};
-use store::{message, transaction};
+use store::{credential, message, transaction};
 
 use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
+use crate::pages::format::iso;
 use crate::slave::Scope;
 
+/// How long workers may be silent before that is told, in milliseconds.
+const WORKER_SILENT: i64 = 60_000;
 /// The statuses of a request's lifecycle.
 pub const STATUSES: [&str; 7] = [
     "pending",
@@ -96,7 +99,51 @@ pub fn page(scope: &Scope<'_>, query: &Query) -> Result<(Vec<Row>, Option<String
         .last()
         .filter(|_| more)
         .map(|r| input::cursor_text(r.id));
+    explain(scope, &mut rows)?;
     Ok((rows, next))
+}
+
+/// One request, with the reason why it waits.
+///
+/// # Errors
+/// 404 when there is none.
+pub fn find(scope: &Scope<'_>, id: i64) -> Result<Row, Problem> {
+    let mut row = request::get(&*scope.db, id)?.ok_or_else(Problem::not_found)?;
+    explain(scope, std::slice::from_mut(&mut row))?;
+    Ok(row)
+}
+
+/// Says of requests that wait for nothing but a worker that there is none.
+fn explain(scope: &Scope<'_>, rows: &mut [Row]) -> store::Result<()> {
+    let now = scope.cx.now;
+    let is_ready = |r: &Row| {
+        let pending = r.status == "pending" && !r.awaits_approval;
+        pending && r.profile_id.is_some() && r.run_at <= now && r.wait_reason.is_none()
+    };
+    if rows.iter().any(is_ready)
+        && let Some(reason) = no_worker(scope)?
+    {
+        let ready = rows.iter_mut().filter(|r| is_ready(r));
+        ready.for_each(|r| r.wait_reason = Some(reason.clone()));
+    }
+    Ok(())
+}
+
+/// Why nothing is sent at all, when no worker calls this slave.
+///
+/// # Errors
+/// When the store fails.
+pub fn no_worker(scope: &Scope<'_>) -> store::Result<Option<String>> {
+    Ok(match credential::last_worker(&*scope.control)? {
+        None => Some("No worker has called yet: whoever runs the server starts one.".to_owned()),
+        Some(at) if scope.cx.now - at > WORKER_SILENT => {
+            let since = iso(at);
+            Some(format!(
+                "No worker has called since {since}: whoever runs the server looks after it."
+            ))
+        }
+        Some(_) => None,
+    })
 }
 
 /// `GET /requests`
@@ -116,7 +163,7 @@ pub fn list(scope: &Scope<'_>, request: &Request) -> Answer {
 /// # Errors
 /// 404 when there is none.
 pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
-    let row = request::get(&*scope.db, input::id(id)?)?.ok_or_else(Problem::not_found)?;
+    let row = find(scope, input::id(id)?)?;
     let mut value = view(&row, scope.cx.now);
     value["message"] = message::of_request(&*scope.db, row.id)?.map_or(Value::Null, |m| {
         json!({

@@ -159,6 +159,7 @@ fn claim(cx: &Context<'_>, input: &Claim, worker: &WorkerIdentity) -> Answer {
         return Ok(Response::json(200, &Claimed::default()));
     }
     let control = cx.control()?;
+    credential::worker_called(&*control, &input.worker, cx.now)?;
     let due = work::due(&*control, "claim", cx.now, TENANTS)?;
     let more = due.len() as i64 == TENANTS;
     let mut room = input.max.min(ITEMS as u32);

@@ -9,8 +9,8 @@ use crate::Problem;
 use crate::http::{Answer, Response};
 use crate::pages::Page;
 use crate::pages::dashboard::{Dashboard, Numbers, ProfileUse, Setup, Wait};
-use crate::slave::Scope;
 use crate::slave::timeline::DAY;
+use crate::slave::{Scope, request as api};
 
 /// Imports, rules and profiles that are shown here; all of them have pages of their own.
 const SHOWN: usize = 5;
@@ -103,7 +103,11 @@ fn waits(scope: &Scope<'_>, senders: &[Profile]) -> Result<Vec<Wait>, Problem> {
                 Verdict::Wait(hold) if hold.until > now + PAUSE => {
                     waits.push(wait(due, &p.name, &hold.reason, Some(hold.until)));
                 }
-                _ => {}
+                _ => {
+                    if let Some(reason) = api::no_worker(scope)? {
+                        waits.push(wait(due, &p.name, &reason, None));
+                    }
+                }
             }
         }
         if let Some(r) = again {

@@ -33,7 +33,7 @@ pub fn list(scope: &Scope<'_>, page: Page, request: &HttpRequest) -> Answer {
 
 pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {
     let db = &*scope.db;
-    let row = store::request::get(db, input::id(id)?)?.ok_or_else(Problem::not_found)?;
+    let row = api::find(scope, input::id(id)?)?;
     let rule = match row.rule_id {
         Some(id) => rule::get(db, id)?.map(|r| (r.name, format!("/rules/{id}"))),
         None => None,
