@@ -51,7 +51,6 @@ impl Request {
     /// Why it waits and until when, as far as that is known; nothing for one that does not wait.
     pub fn wait(&self, now: i64) -> (Option<String>, Option<i64>) {
         let said = |text: &str| Some(text.to_owned());
-        let lasts = |until: Option<i64>| until.is_none_or(|until| until > now);
         if self.status != "pending" {
             return (None, None);
         }
@@ -71,11 +70,23 @@ impl Request {
                 let reason = self.wait_reason.clone();
                 (reason.or(said("It waits for a profile.")), None)
             }
-            Some(_) if self.profile_wait_reason.is_some() && lasts(self.profile_wait_until) => {
+            Some(_) if self.is_held(now) => {
                 (self.profile_wait_reason.clone(), self.profile_wait_until)
             }
             Some(_) => (said("It waits for its turn."), None),
         }
+    }
+
+    /// Whether it waits for nothing but a worker.
+    pub fn is_ready(&self, now: i64) -> bool {
+        let due = self.status == "pending" && !self.awaits_approval && self.run_at <= now;
+        due && self.profile_id.is_some() && !self.is_held(now)
+    }
+
+    /// Whether its profile may not go on yet.
+    fn is_held(&self, now: i64) -> bool {
+        let lasts = self.profile_wait_until.is_none_or(|until| until > now);
+        self.profile_wait_reason.is_some() && lasts
     }
 }
 

@@ -116,15 +116,13 @@ pub fn find(scope: &Scope<'_>, id: i64) -> Result<Row, Problem> {
 /// Says of requests that wait for nothing but a worker that there is none.
 fn explain(scope: &Scope<'_>, rows: &mut [Row]) -> store::Result<()> {
     let now = scope.cx.now;
-    let is_ready = |r: &Row| {
-        let pending = r.status == "pending" && !r.awaits_approval;
-        pending && r.profile_id.is_some() && r.run_at <= now && r.wait_reason.is_none()
-    };
-    if rows.iter().any(is_ready)
+    if rows.iter().any(|r| r.is_ready(now))
         && let Some(reason) = no_worker(scope)?
     {
-        let ready = rows.iter_mut().filter(|r| is_ready(r));
-        ready.for_each(|r| r.wait_reason = Some(reason.clone()));
+        let ready = rows.iter_mut().filter(|r| r.is_ready(now));
+        ready.for_each(|r| {
+            (r.profile_wait_reason, r.profile_wait_until) = (Some(reason.clone()), None);
+        });
     }
     Ok(())
 }
