@@ -35,9 +35,10 @@ pub fn check(components: &BTreeMap<String, ComponentConfig>, faults: &mut Faults
     }
 }
 
-/// Connects to each, and says whether it answers.
+/// Connects to each, and says whether it answers; `roots` are certificates in PEM to trust beside the usual ones.
 pub async fn look(
     components: &BTreeMap<String, ComponentConfig>,
+    roots: &[u8],
 ) -> Vec<(String, Result<(), String>)> {
     let mut all = BTreeMap::new();
     for component in components.values() {
@@ -45,13 +46,13 @@ pub async fn look(
     }
     let mut answers = Vec::new();
     for (name, address) in all {
-        answers.push((name.to_owned(), connect(address).await));
+        answers.push((name.to_owned(), connect(address, roots).await));
     }
     answers
 }
 
-async fn connect(address: &str) -> Result<(), String> {
-    let target = Target::parse(&key(address), &[])?;
+async fn connect(address: &str, roots: &[u8]) -> Result<(), String> {
+    let target = Target::parse(&key(address), roots)?;
     let (client, carrier) = target.connect().await.map_err(|e| describe(&e))?;
     let carrier = tokio::spawn(carrier);
     let asked = client.batch_execute("select 1").await;

@@ -2,7 +2,7 @@
 
 use crate::cli::Up;
 use crate::config::fault::Faults;
-use crate::{databases, start};
+use crate::{databases, load, start};
 use anyhow::Result;
 
 /// Says what is wrong, and how to mend it; or that nothing is.
@@ -25,10 +25,12 @@ pub fn run(options: &Up) -> Result<()> {
         Some(worker) => println!("worker      {}", worker.program.display()),
         None => println!("worker      none asked for"),
     }
+    let mut faults = Faults::default();
+    let roots = load::roots(&options.limits, &mut faults);
     let databases = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(databases::look(&app.components));
+        .block_on(databases::look(&app.components, &roots));
     let mut silent = 0;
     for (name, answer) in databases {
         match answer {

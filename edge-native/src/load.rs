@@ -85,7 +85,7 @@ pub fn load(
 }
 
 /// Certificates that servers of PostgreSQL may show beside the usual ones.
-fn roots(options: &LimitOptions, faults: &mut Faults) -> Vec<u8> {
+pub fn roots(options: &LimitOptions, faults: &mut Faults) -> Vec<u8> {
     let Some(path) = &options.postgres_roots else {
         return Vec::new();
     };

@@ -5,11 +5,15 @@
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
+
+/// How long the worker may look at its settings.
+const CHECK: Duration = Duration::from_secs(5);
 
 /// What the worker is started with.
 #[derive(Debug, Clone)]
@@ -86,17 +90,31 @@ pub async fn supervise(settings: Settings, mut stopping: watch::Receiver<bool>) 
     }
 }
 
-/// Lets the worker look at its settings, without working.
+/// Lets the worker look at its settings, without working. A program that does not know the word says nothing of them.
 ///
 /// # Errors
 /// What it says is wrong with them.
 pub fn check(settings: &Settings) -> Result<(), String> {
     let mut command = command(settings, std::env::vars_os().map(|(name, _)| name));
-    let said = command.as_std_mut().arg("check").output();
-    let said = said.map_err(|error| format!("it cannot be started: {error}"))?;
-    match said.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&said.stderr).trim().to_owned()),
+    let command = command.as_std_mut().arg("check").stdin(Stdio::null());
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| format!("it cannot be started: {error}"))?;
+    let until = Instant::now() + CHECK;
+    while matches!(child.try_wait(), Ok(None)) {
+        if Instant::now() > until {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let failed = child.wait().is_ok_and(|status| !status.success());
+    let mut said = String::new();
+    let read = child
+        .stderr
+        .take()
+        .map(|mut pipe| pipe.read_to_string(&mut said));
+    match read {
+        Some(Ok(_)) if failed && said.contains("SLUICE_") => Err(said.trim().to_owned()),
+        _ => Ok(()),
     }
 }
 

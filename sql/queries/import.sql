@@ -61,6 +61,9 @@ where intent = 'map' and status = 'pending' and ((upload_done = 0 and touched_at
 -- name: oldest-held
 select min(touched_at) from import where intent = 'map' and status = 'pending';
 
+-- name: count-held
+select count(*) from import where intent = 'map' and status = 'pending';
+
 -- name: cancel
 -- What was read is still to be accounted for, so it goes on as an import that skips its rows.
 update import set status = 'importing', intent = 'cancel'
@@ -94,7 +97,7 @@ where id = ?1 and status = 'importing' and merged = total;
 -- name: fail
 -- The file as a whole cannot be read; what was merged before stays.
 update import set status = 'failed', reason = ?2, finished_at = ?3
-where id = ?1 and status in ('pending', 'ingesting', 'importing');
+where id = ?1 and status in ('pending', 'ingesting', 'importing') and (intent is null or intent <> 'cancel');
 
 -- name: failed-rows
 select no, line, raw, error_code, error from import_row

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::lead::{Field, Target, data_name};
-use crate::table::{CELL_MAX, COLUMNS_MAX, Column};
+use crate::table::{COLUMNS_MAX, Column};
 use crate::{address, normal};
 
 /// Which rows may change leads.
@@ -44,6 +44,8 @@ pub struct Constant {
 
 /// The most constants an import may have.
 pub const CONSTANTS_MAX: usize = 50;
+/// The most bytes they may have together: each row gets all of them.
+const CONSTANTS_BYTES: usize = 4096;
 
 /// What was said about an import; what was not said is found out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -172,6 +174,10 @@ fn check_constants(constants: &[Constant]) -> Result<(), MappingError> {
             format!("at most {CONSTANTS_MAX} are taken"),
         );
     }
+    if constants.iter().map(|c| c.value.len()).sum::<usize>() > CONSTANTS_BYTES {
+        let reason = format!("together they may have {CONSTANTS_BYTES} bytes");
+        return refuse("constants".to_owned(), reason);
+    }
     for (i, Constant { target, value }) in constants.iter().enumerate() {
         let field = format!("constants[{i}].target");
         check_target(&field, target)?;
@@ -181,11 +187,10 @@ fn check_constants(constants: &[Constant]) -> Result<(), MappingError> {
         ) {
             return refuse(field, "not all leads can have the same one");
         }
-        let bad = value.trim().is_empty() || value.len() > CELL_MAX || value.contains('\0');
-        if bad {
+        if value.trim().is_empty() || value.contains('\0') {
             return refuse(
                 format!("constants[{i}].value"),
-                format!("must not be empty, nor longer than {CELL_MAX} bytes"),
+                "must not be empty, nor hold a NUL",
             );
         }
     }

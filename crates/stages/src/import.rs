@@ -9,8 +9,10 @@ use store::{Db, Result, tag, transaction, undo};
 
 use crate::run::Stage;
 
-/// Rows that are merged in one transaction.
+/// The most rows that are merged, or taken back, in one transaction.
 const ROWS: i64 = 5_000;
+/// About how many bytes of a file they may come from: they are held in memory, several times over.
+const BYTES: i64 = 8 << 20;
 
 /// The `import` stage.
 pub struct Merge;
@@ -50,8 +52,14 @@ fn is_ready(import: &Import) -> bool {
     matches!(import.status, "importing" | "canceling")
 }
 
+/// Rows of an import that one transaction takes: fewer of long ones.
+fn batch(import: &Import) -> i64 {
+    let mean = import.bytes_received / import.total.max(1);
+    (BYTES / mean.max(1)).clamp(16, ROWS)
+}
+
 fn merge_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
-    let waiting = import::rows(db, import.id, import.merged, ROWS)?;
+    let waiting = import::rows(db, import.id, import.merged, batch(import))?;
     let Some(last) = waiting.last().map(|r| r.no) else {
         return Ok(());
     };
@@ -94,7 +102,7 @@ fn merge_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
 /// Takes the last rows back that are not taken back yet.
 fn take_back_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
     let from = import.undo_at.unwrap_or(1);
-    let rows = import::settled_rows(db, import.id, from, ROWS)?;
+    let rows = import::settled_rows(db, import.id, from, batch(import))?;
     import::advance_undo(db, import.id, from, rows.last().map(|r| r.no), now)?;
     let mut ids: Vec<_> = rows.iter().filter_map(|r| r.lead_id).collect();
     ids.sort_unstable();

@@ -178,6 +178,11 @@ pub fn relabel(db: &dyn Db, id: i64, name: Option<&str>, tag: Option<&str>) -> R
     db.execute(sql::RELABEL, params![id, name, tag]).map(|_| ())
 }
 
+/// How many files wait for their columns to be mapped.
+pub fn count_held(db: &dyn Db) -> Result<i64> {
+    Ok(one(db, sql::COUNT_HELD, &[])?.map_or(0, |r| r.int(0)))
+}
+
 /// Notes what was said about a file; `held` keeps it until its columns are mapped. False when bytes have arrived already.
 pub fn configure(db: &dyn Db, id: i64, held: bool, options: &Options) -> Result<bool> {
     let intent = held.then_some("map");

@@ -139,14 +139,18 @@ pub fn perform_due(db: &dyn Db, now: i64) -> Result<u64> {
     let insert = format!(
         "insert into request (kind, status, dedupe_key, lead_id, rule_id, content_id, run_at, created_at, updated_at, awaits_approval) \
          select 'outreach', 'pending', 'rule_instance:' || i.id, i.lead_id, i.rule_id, r.content_id, ?1, ?1, ?1, r.approval \
-         from rule_instance i join rule r on r.id = i.rule_id where i.id in ({DUE}) on conflict (dedupe_key) do nothing"
+         from rule_instance i join rule r on r.id = i.rule_id join lead l on l.id = i.lead_id \
+         where i.id in ({DUE}) on conflict (dedupe_key) do nothing"
+    );
+    // A lead may have gone since, with the import that brought it.
+    let end = format!(
+        "update rule_instance set status = case when exists (select 1 from lead l where l.id = lead_id) then 'performed' else 'aborted' end, \
+         reason = case when exists (select 1 from lead l where l.id = lead_id) then reason else 'The lead is gone.' end \
+         where id in ({DUE})"
     );
     crate::transaction(db, || {
         db.execute(&insert, params![now, BATCH])?;
-        db.execute(
-            &format!("update rule_instance set status = 'performed' where id in ({DUE})"),
-            params![now, BATCH],
-        )
+        db.execute(&end, params![now, BATCH])
     })
 }
 

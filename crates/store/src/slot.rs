@@ -21,13 +21,26 @@ fn mark(id: &str) -> i64 {
     i64::from(i32::from_be_bytes([a & 0x7f, b, c, d]).max(1))
 }
 
+/// Whether a file does not bear the mark of another tenant.
+pub(crate) fn is_own(db: &dyn Db, tenant: &Tenant) -> Result<bool> {
+    if !matches!(tenant.place, Place::Slot(_)) || db.engine() != Engine::Sqlite {
+        return Ok(true);
+    }
+    let found = found(db)?;
+    Ok(found == 0 || found == mark(&tenant.id))
+}
+
+fn found(db: &dyn Db) -> Result<i64> {
+    Ok(one(db, "pragma user_version", &[])?.map_or(0, |r| r.int(0)))
+}
+
 /// Makes a file the tenant's own, when it is, or nobody's. False: it holds what is somebody else's.
 pub(crate) fn claim(db: &dyn Db, tenant: &Tenant) -> Result<bool> {
     if !matches!(tenant.place, Place::Slot(_)) || db.engine() != Engine::Sqlite {
         return Ok(true);
     }
     let mark = mark(&tenant.id);
-    let found = one(db, "pragma user_version", &[])?.map_or(0, |r| r.int(0));
+    let found = found(db)?;
     if found == mark {
         return Ok(true);
     }
@@ -72,7 +85,6 @@ pub(crate) fn next(
     slots: i64,
     now: i64,
 ) -> Result<Option<Tenant>> {
-    eprintln!("{}. It is set aside", foreign(tenant));
     let Tenant {
         id,
         account_id,
@@ -80,6 +92,15 @@ pub(crate) fn next(
         ..
     } = tenant;
     transaction(control, || {
+        let known = tenant::get(control, id)?;
+        if known
+            .as_ref()
+            .is_some_and(|known| known.place != tenant.place)
+        {
+            // Somebody else did the same in this moment.
+            return Ok(known);
+        }
+        eprintln!("{}. It is set aside", foreign(tenant));
         control.execute(sql::SET_ASIDE, params![id, now])?;
         control.execute(sql::DELETE, params![id])?;
         control.execute(sql::INSERT_SLOT, params![id, account_id, name, slots, now])?;

@@ -123,6 +123,9 @@ pub fn open_control(stores: &dyn Open) -> Result<Box<dyn Db>> {
 /// Opens a tenant's own database, brought up to date when it is touched for the first time by this version.
 pub fn open(stores: &dyn Open, control: &dyn Db, tenant: &Tenant) -> Result<Box<dyn Db>> {
     let db = stores.open(&tenant.place)?;
+    if !slot::is_own(&*db, tenant)? {
+        return Err(slot::foreign(tenant));
+    }
     if tenant.schema_version != latest(TENANT) {
         if !slot::claim(&*db, tenant)? {
             return Err(slot::foreign(tenant));

@@ -17,6 +17,10 @@ fn parts<'a>(ids: &'a [i64], first: Value) -> impl Iterator<Item = (Vec<Value>, 
     })
 }
 
+/// Rows by which later imports brought leads, and which are not taken back.
+const LATER: &str = "from import_row r join import i on i.id = r.import_id \
+                     where r.import_id > ?1 and i.undone_at is null and r.status in ('created', 'updated', 'unchanged')";
+
 fn source(import: i64) -> Value {
     format!("import:{import}").into()
 }
@@ -32,6 +36,8 @@ pub fn now(db: &dyn Db, import: i64, ids: &[i64]) -> Result<Now> {
         held.extend(db.query(&text, &params)?.iter().map(|r| r.int(0)));
     }
     for (params, list) in parts(ids, import.into()) {
+        let text = format!("select r.lead_id {LATER} and r.lead_id in ({list})");
+        held.extend(db.query(&text, &params)?.iter().map(|r| r.int(0)));
         let text = format!(
             "select lead_id, field from import_kept where import_id = ?1 and lead_id in ({list})"
         );
@@ -47,6 +53,15 @@ pub fn now(db: &dyn Db, import: i64, ids: &[i64]) -> Result<Now> {
 
 /// Writes what was taken back, and takes the import's tag from the leads. Call it inside a transaction.
 pub fn apply(db: &dyn Db, import: i64, ids: &[i64], back: &TakenBack, now: i64) -> Result<()> {
+    for (params, list) in parts(ids, import.into()) {
+        let same =
+            "i.tag = (select o.tag from import o where o.id = ?1) and r.lead_id = lead_tag.lead_id";
+        let handed_over = format!(
+            "update lead_tag set source = 'import:' || (select max(r.import_id) {LATER} and {same}) \
+             where lead_id in ({list}) and source = 'import:' || ?1 and exists (select 1 {LATER} and {same})"
+        );
+        db.execute(&handed_over, &params)?;
+    }
     for (params, list) in parts(ids, source(import)) {
         let text = format!("delete from lead_tag where source = ?1 and lead_id in ({list})");
         db.execute(&text, &params)?;

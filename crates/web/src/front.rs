@@ -23,8 +23,9 @@ const FIELD_MAX: usize = 8 * 1024;
 
 /// When it is written down again that a host was seen, in milliseconds.
 const SEEN_AGAIN: i64 = 60 * 60 * 1000;
-/// How long a host that nobody comes by is believed to lead on, in milliseconds.
-const LATELY: i64 = 30 * 24 * 60 * 60 * 1000;
+/// How long a host that nobody comes by is believed to be the sub-account's, in milliseconds: a name may be given up, and
+/// the master is not told.
+const LATELY: i64 = 24 * 60 * 60 * 1000;
 
 /// What the master cannot see of a request that was passed on.
 #[derive(Debug, Serialize, Deserialize)]
@@ -154,7 +155,7 @@ fn remember(db: &dyn Db, id: &str, own: &Own, now: i64) -> Result<(), Problem> {
     }
 }
 
-/// The host by which a sub-account's people came lately; none when they come by the master's, or nobody came for long.
+/// The host of its own by which a sub-account's people came lately, if they did.
 ///
 /// # Errors
 /// When the store fails.

@@ -13,6 +13,9 @@ create index import_held on import (touched_at) where intent = 'map' and status 
 
 create index import_undoing on import (id) where intent = 'undo' and undone_at is null;
 
+-- Which imports brought a lead: an undo leaves what a later one brought, too.
+create index import_row_lead on import_row (lead_id) where lead_id is not null;
+
 -- What an undo had to leave as it is, because somebody changed it after the import: a field's name, or `lead` for a
 -- lead that could not be removed.
 create table import_kept (

@@ -14,6 +14,12 @@ use crate::{auth, input, pages};
 
 /// The largest file, in bytes.
 pub const MAX: i64 = 4 * 1024 * 1024 * 1024;
+/// How many times larger than it came a file may become when it is unpacked, and bytes that are free. Tables shrink to a
+/// tenth or a fiftieth; what shrinks much more was made to fill disks.
+const RATIO: i64 = 200;
+const SLACK: i64 = 1024 * 1024;
+/// Files of a tenant that may wait for their columns to be mapped.
+const HELD_MAX: i64 = 20;
 
 /// An upload that is under way.
 pub struct Upload<'a> {
@@ -22,6 +28,8 @@ pub struct Upload<'a> {
     pub id: i64,
     no: i64,
     bytes: i64,
+    /// How many bytes came, before they were unpacked.
+    packed: i64,
     buffer: Vec<u8>,
     refused: bool,
     /// Whether it waits for its columns to be mapped.
@@ -116,6 +124,7 @@ impl<'a> Upload<'a> {
             id,
             no: 0,
             bytes: 0,
+            packed: 0,
             buffer: Vec::with_capacity(CHUNK),
             refused: false,
             held: false,
@@ -144,7 +153,7 @@ impl<'a> Upload<'a> {
             return Ok(());
         }
         match name {
-            "preview" => self.held = mapping::flag(name, text)?,
+            "preview" => self.hold(mapping::flag(name, text)?)?,
             _ => mapping::set(&mut self.options, name, text)?,
         }
         let kept = self.bytes == 0
@@ -155,12 +164,23 @@ impl<'a> Upload<'a> {
         }
     }
 
+    fn hold(&mut self, held: bool) -> Result<(), Problem> {
+        if held && import::count_held(&*self.scope.db)? >= HELD_MAX {
+            return Err(Problem::new(409, "Too many files wait").detail(format!(
+                "At most {HELD_MAX} files may wait for their columns to be mapped. Map or cancel one first."
+            )));
+        }
+        self.held = held;
+        Ok(())
+    }
+
     /// Takes the next bytes. False when the import has failed already and the rest is of no use.
     ///
     /// # Errors
     /// When the store fails, the file is too large, or an archive cannot be unpacked.
     pub fn push(&mut self, bytes: &[u8]) -> Result<bool, Problem> {
         let mut unpack = std::mem::take(&mut self.unpack);
+        self.packed += bytes.len() as i64;
         let more = unpack.push(bytes, |piece| self.keep(piece));
         self.unpack = unpack;
         more
@@ -169,7 +189,7 @@ impl<'a> Upload<'a> {
     /// Keeps the next bytes of the table.
     fn keep(&mut self, mut bytes: &[u8]) -> Result<bool, Problem> {
         self.bytes += bytes.len() as i64;
-        if self.bytes > MAX {
+        if self.bytes > MAX.min(RATIO * self.packed + SLACK) {
             return Err(Problem::new(413, "The file is too large")
                 .detail("Nothing of it was imported. Cut it into several files."));
         }

@@ -92,9 +92,13 @@ fn is_moving(status: &str) -> bool {
 pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {
     let db = &*scope.db;
     let import = api::find(scope, id)?;
-    let example = match import::first_lead(db, import.id)? {
-        Some(lead_id) => lead::get(db, lead_id)?.map(|lead| lead.fields),
-        None => None,
+    let brought = import.created + import.updated + import.unchanged > 0;
+    let example = match brought
+        .then(|| import::first_lead(db, import.id))
+        .transpose()?
+    {
+        Some(Some(lead_id)) => lead::get(db, lead_id)?.map(|lead| lead.fields),
+        _ => None,
     };
     let columns = import.columns.iter();
     let columns = columns.map(|c| column(c, example.as_ref())).collect();
