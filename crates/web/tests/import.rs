@@ -334,3 +334,35 @@ fn a_packed_file_is_unpacked_on_its_way() {
     );
     assert_eq!(end["bytes"], FILE.len());
 }
+
+#[test]
+fn what_a_later_import_brought_too_stays_when_the_first_is_taken_back() {
+    let site = Site::new();
+    let ann = site.sign_up("ann@agency.test");
+    let base = ann.sub_account("Acme");
+    ann.import(&base, "email\none@x.test\ntwo@x.test\n", "hot");
+    ann.import(&base, "email\none@x.test\n", "hot");
+    assert_eq!(import_of(&ann, &base, 2)["rows"]["unchanged"], 1);
+    ann.post(&format!("{base}/imports/1/reversal"), &[]);
+    ann.work();
+    assert_eq!(import_of(&ann, &base, 1)["status"], "undone");
+    assert_eq!(lead_of(&ann, &base, "one@x.test")["tags"], json!(["hot"]));
+    assert_eq!(lead_of(&ann, &base, "two@x.test"), Value::Null);
+    // The tag is the second import's by now.
+    ann.post(&format!("{base}/imports/2/reversal"), &[]);
+    ann.work();
+    assert_eq!(lead_of(&ann, &base, "one@x.test")["tags"], json!([]));
+}
+
+#[test]
+fn what_shrank_to_almost_nothing_is_refused() {
+    let site = Site::new();
+    let ann = site.sign_up("ann@agency.test");
+    let base = ann.sub_account("Acme");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(&vec![b'a'; 8 << 20]).expect("kept");
+    let packed = packed.finish().expect("packed");
+    assert!(packed.len() < 16 << 10);
+    let refused = ann.try_upload(&base, &packed, "hot", &[]);
+    assert_eq!(refused.expect_err("refused").status, 413);
+}

@@ -404,6 +404,18 @@ impl Person<'_> {
 
     /// Uploads a file with options; returns the import's id.
     pub fn upload(&self, base: &str, file: &[u8], tag: &str, options: &[(&str, &str)]) -> i64 {
+        let kept = self.try_upload(base, file, tag, options);
+        kept.unwrap_or_else(|problem| panic!("{problem:?}"))
+    }
+
+    /// The same, for a file that may be refused.
+    pub fn try_upload(
+        &self,
+        base: &str,
+        file: &[u8],
+        tag: &str,
+        options: &[(&str, &str)],
+    ) -> Result<i64, Problem> {
         let stores = Files(self.site.folder.path());
         let cx = Context {
             stores: &stores,
@@ -413,12 +425,12 @@ impl Person<'_> {
             migrated: &self.site.slave_migrated,
         };
         let scope = access::public(&cx, &base[3..]).expect("a tenant");
-        let mut upload = Upload::begin(scope, "Import", Some(tag)).expect("an upload");
+        let mut upload = Upload::begin(scope, "Import", Some(tag))?;
         for (name, text) in options {
-            upload.option(name, text).expect("an option");
+            upload.option(name, text)?;
         }
-        assert!(upload.push(file).expect("kept"));
-        upload.finish().expect("kept").1
+        assert!(upload.push(file)?);
+        Ok(upload.finish()?.1)
     }
 
     /// Lets every stage do what is due.
