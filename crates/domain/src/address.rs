@@ -14,8 +14,8 @@ pub enum AddressError {
     Domain,
 }
 
-/// Brings an address to the one form it is compared and stored in: without spaces around it, `mailto:` or angle
-/// brackets, in lower case.
+/// Brings an address to the form it is stored in: without spaces around it, `mailto:` or angle brackets, in lower case.
+/// A domain that has letters beyond ASCII stays in the [form](forms) it is written in.
 ///
 /// The local part is folded too: RFC 5321 lets servers tell `Ann@` from `ann@`, and none that matters does.
 ///
@@ -35,10 +35,33 @@ pub fn normalize(text: &str) -> Result<String, AddressError> {
     if !is_local(local) {
         return Err(AddressError::Local);
     }
-    let Some(domain) = self::domain(domain) else {
-        return Err(AddressError::Domain);
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let domain = match is_domain(domain) {
+        true => domain.to_lowercase(),
+        false => self::domain(domain).ok_or(AddressError::Domain)?,
     };
     Ok(format!("{}@{domain}", local.to_lowercase()))
+}
+
+/// The forms in which a normalised address may be stored, its own first: a domain beyond ASCII is written in the letters
+/// of its language or in those of the DNS (`exämple.test` is `xn--exmple-cua.test`), and both are one mailbox.
+pub fn forms(address: &str) -> Vec<String> {
+    let mut forms = vec![address.to_owned()];
+    let Some((local, domain)) = address.split_once('@') else {
+        return forms;
+    };
+    if domain.is_ascii() && !domain.contains("xn--") {
+        return forms;
+    }
+    let (unicode, known) = idna::domain_to_unicode(domain);
+    let ascii = idna::domain_to_ascii(domain);
+    for other in known.map(|()| unicode).into_iter().chain(ascii) {
+        let other = format!("{local}@{other}");
+        if !forms.contains(&other) {
+            forms.push(other);
+        }
+    }
+    forms
 }
 
 /// A domain name with at least two labels in the one form it is compared in: lower case, without the dot at the end, and
@@ -127,14 +150,23 @@ mod tests {
     }
 
     #[test]
-    fn international_domains_have_one_form() {
-        for text in [
-            "ann@xn--exmple-cua.test",
-            "Ann@EXÄMPLE.test",
-            "ann@exa\u{308}mple.test",
+    fn international_domains_stay_as_they_are_written_and_have_both_forms() {
+        let (dns, own) = ("ann@xn--exmple-cua.test", "ann@exämple.test");
+        for (text, stored, other) in [
+            ("ann@XN--exmple-cua.test", dns, own),
+            ("Ann@EXÄMPLE.test", own, dns),
+            ("ann@exa\u{308}mple.test", own, dns),
         ] {
-            assert_eq!(normalize(text).as_deref(), Ok("ann@exämple.test"), "{text}");
+            assert_eq!(normalize(text).as_deref(), Ok(stored), "{text}");
+            assert_eq!(forms(stored), [stored, other]);
         }
+        for alone in ["ann@x.test", "ann@xn--.test", "ann"] {
+            assert_eq!(forms(alone), [alone]);
+        }
+        assert_eq!(
+            domain("xn--exmple-cua.test").as_deref(),
+            Some("exämple.test")
+        );
     }
 
     #[test]

@@ -79,14 +79,16 @@ impl Fields {
         self.built_in[field as usize] = Some(value.into());
     }
 
-    /// The keys that this lead can be found by: kind and normalised value, strongest first.
+    /// The keys that this lead can be found by: kind and normalised value, strongest first. An e-mail address has one for
+    /// each of its [forms](crate::address::forms).
     pub fn keys(&self) -> Vec<(&'static str, String)> {
-        let email = self.get(Field::Email).map(|e| ("email", e.to_owned()));
+        let email = self.get(Field::Email).map(crate::address::forms);
+        let email = email.into_iter().flatten().map(|form| ("email", form));
         let linkedin = self
             .get(Field::Linkedin)
             .and_then(crate::address::linkedin)
             .map(|l| ("linkedin", l));
-        email.into_iter().chain(linkedin).collect()
+        email.chain(linkedin).collect()
     }
 
     /// Takes over every field that `newer` has. Absent fields never erase.

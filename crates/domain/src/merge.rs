@@ -1,6 +1,7 @@
 //! Folds imported rows into leads. The rows of a batch see each other in their order, so the outcome does not depend
 //! on where one batch ends and the next begins.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::lead::{Field, Fields};
@@ -83,14 +84,21 @@ fn merge_row(
         return Verdict::Skipped("suppressed");
     }
     let keys = row.keys();
-    let mut found = keys.iter().filter_map(|key| known.keys.get(key).copied());
-    let id = found.next();
-    if let (Some(first), Some(other)) = (id, found.find(|other| Some(*other) != id)) {
+    // Of two leads with one mailbox, its domain written in two ways, the one that the row writes is meant.
+    let found = |kind| {
+        let mut keys = keys.iter().filter(|key| key.0 == kind);
+        keys.find_map(|key| known.keys.get(key).copied())
+    };
+    let (email, linkedin) = (found("email"), found("linkedin"));
+    if let (Some(first), Some(other)) = (email, linkedin)
+        && first != other
+    {
         let reason = format!(
             "The row matches two leads: {first} by e-mail and {other} by LinkedIn profile."
         );
         return Verdict::Failed("conflict", reason);
     }
+    let id = email.or(linkedin);
     match (mode, id) {
         (Mode::Create, Some(_)) => return Verdict::Skipped("lead_exists"),
         (Mode::Update, None) => return Verdict::Skipped("no_such_lead"),
@@ -117,7 +125,8 @@ fn merge_row(
         }
     };
     for (kind, value) in keys {
-        if known.keys.insert((kind, value.clone()), id).is_none() {
+        if let Entry::Vacant(free) = known.keys.entry((kind, value.clone())) {
+            free.insert(id);
             if let Some(step) = &mut step {
                 step.keys.push((kind.to_owned(), value.clone()));
             }
@@ -151,6 +160,27 @@ mod tests {
             }
         }
         fields
+    }
+
+    #[test]
+    fn a_mailbox_is_known_in_both_forms_of_its_domain() {
+        let (dns, own) = ("ann@xn--exmple-cua.test", "ann@exämple.test");
+        let both = vec![(1, row(dns, "", "")), (2, row(own, "Acme", ""))];
+        let changes = merge(both.clone(), Mode::Both, Known::default(), 1);
+        assert_eq!(changes.created.len(), 1, "{changes:?}");
+        assert_eq!(changes.verdicts[1].1, Verdict::Updated(1));
+
+        let known = Known {
+            leads: both.into_iter().collect(),
+            keys: [(dns, 1), (own, 2)]
+                .map(|(form, id)| (("email", form.to_owned()), id))
+                .into(),
+            ..Known::default()
+        };
+        let rows = vec![(1, row(own, "", "")), (2, row(dns, "", ""))];
+        let verdicts = merge(rows, Mode::Both, known, 3).verdicts;
+        let unchanged = [(1, Verdict::Unchanged(2)), (2, Verdict::Unchanged(1))];
+        assert_eq!(verdicts, unchanged);
     }
 
     #[test]

@@ -7,11 +7,14 @@ use crate::address;
 /// Up to three letters may be initials and stay.
 pub fn name(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
+    let words = text
+        .split_whitespace()
+        .map(|word| word.trim_matches(['\u{200b}', '\u{feff}']));
+    for word in words.filter(|word| !word.is_empty()) {
         if !out.is_empty() {
             out.push(' ');
         }
-        out.push_str(word.trim_matches(['\u{200b}', '\u{feff}']));
+        out.push_str(word);
     }
     let letters = || out.chars().filter(|c| c.is_alphabetic());
     let shouted = letters().count() > 3 && letters().all(char::is_uppercase);
@@ -86,7 +89,7 @@ fn host_and_path(text: &str) -> (String, &str) {
 
 /// Calling codes by country, and what numbers begin with when they are dialled inside it (`-` for nothing).
 const COUNTRIES: &str = "AD 376 -|AE 971 0|AF 93 0|AL 355 0|AM 374 0|AO 244 -|AR 54 0|AT 43 0|AU 61 0|AZ 994 0|BA 387 0|\
-BB 1 1|BD 880 0|BE 32 0|BF 226 -|BG 359 0|BH 973 -|BJ 229 -|BN 673 -|BO 591 0|BR 55 0|BS 1 1|BW 267 -|BY 375 8|BZ 501 -|\
+BB 1 1|BD 880 0|BE 32 0|BF 226 -|BG 359 0|BH 973 -|BJ 229 -|BN 673 -|BO 591 0|BR 55 0|BS 1 1|BW 267 -|BY 375 80|BZ 501 -|\
 CA 1 1|CD 243 0|CH 41 0|CI 225 -|CL 56 -|CM 237 -|CN 86 0|CO 57 0|CR 506 -|CY 357 -|CZ 420 -|DE 49 0|DK 45 -|DO 1 1|\
 DZ 213 0|EC 593 0|EE 372 -|EG 20 0|ES 34 -|ET 251 0|FI 358 0|FJ 679 -|FR 33 0|GB 44 0|GE 995 0|GH 233 0|GI 350 -|GR 30 -|\
 GT 502 -|HK 852 -|HN 504 -|HR 385 0|HT 509 -|HU 36 06|ID 62 0|IE 353 0|IL 972 0|IN 91 0|IQ 964 0|IR 98 0|IS 354 -|IT 39 -|\
@@ -125,45 +128,96 @@ pub fn phone(text: &str, country: Option<&str>) -> String {
     e164(text, country).unwrap_or_else(|| text.trim().to_owned())
 }
 
+/// None when it is unclear which number is meant: a wrong one is worse than one that a person can still read.
 fn e164(text: &str, country: Option<&str>) -> Option<String> {
     let text = text.trim();
-    let text = text.strip_prefix("tel:").unwrap_or(text);
-    let text = without_extension(text);
-    // `+44 (0)20` has a digit that nobody dials from abroad.
-    let text = text.replace("(0)", "");
-    if text
-        .chars()
-        .any(|c| !c.is_ascii_digit() && !" +-–./()\u{a0}'".contains(c))
-    {
+    let text = without_extension(text.strip_prefix("tel:").unwrap_or(text))?;
+    let is_known = |c: char| c.is_ascii_digit() || " +-–./()\u{a0}'".contains(c);
+    if !text.chars().all(is_known) || is_two(text) {
         return None;
     }
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let code = country.and_then(calling_code);
-    let abroad = if code.is_some_and(|c| c.0 == "1") {
-        "011"
-    } else {
-        "00"
+    // `+44 (0)20` has a digit that nobody dials from abroad.
+    let (number, bare) = (digits(text), digits(&text.replacen("(0)", "", 1)));
+    let home = country.and_then(calling_code);
+    let abroad = match home {
+        Some(("1", _)) => "011",
+        _ => "00",
     };
-    let whole = if text.trim_start().trim_start_matches('(').starts_with('+') {
-        digits
-    } else if let Some(rest) = digits.strip_prefix(abroad) {
-        rest.to_owned()
+    let whole = if text.contains('+') {
+        from_abroad(&number, &bare)?.to_owned()
+    } else if let (Some(number), Some(bare)) =
+        (number.strip_prefix(abroad), bare.strip_prefix(abroad))
+    {
+        from_abroad(number, bare)?.to_owned()
     } else {
-        let (code, prefix) = code?;
-        let inside = digits.strip_prefix(prefix).unwrap_or(&digits);
-        match inside.len() >= 5 {
-            true => format!("{code}{inside}"),
-            false => return None,
-        }
+        let (code, prefix) = home?;
+        format!("{code}{}", inside(&number, code, prefix)?)
     };
     let fits = (8..=15).contains(&whole.len()) && !whole.starts_with('0');
     fits.then(|| format!("+{whole}"))
 }
 
-/// A number before `ext. 12` or `x12`.
-fn without_extension(text: &str) -> &str {
-    let end = text.find(['x', 'X', 'e', 'E', '#']);
-    text[..end.unwrap_or(text.len())].trim_end_matches([' ', ',', ';'])
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// A number before `ext. 12`, `x12` or `#12`. None when something else comes after it, as in `4.93012E+11`.
+fn without_extension(text: &str) -> Option<&str> {
+    let Some(end) = text.find(|c: char| c.is_alphabetic() || c == '#') else {
+        return Some(text);
+    };
+    let (number, after) = text.split_at(end);
+    let after = after.to_lowercase();
+    let marks = ["extension", "ext", "x", "#"];
+    let extension = marks.iter().find_map(|mark| after.strip_prefix(mark))?;
+    let extension = extension.trim_start_matches(['.', ':', ' ']);
+    let is_one = !extension.is_empty() && extension.chars().all(|c| c.is_ascii_digit());
+    is_one.then(|| number.trim_end_matches([' ', ',', ';']))
+}
+
+/// Whether a text may be two numbers: a plus in the middle, or more before a slash than codes of a country and a town.
+fn is_two(text: &str) -> bool {
+    let plus = text.trim_start_matches(['(', ' ']).rfind('+');
+    let longest = if plus.is_some() { 9 } else { 6 };
+    let by_slash = text.split_once('/').is_some_and(|(first, second)| {
+        digits(first).len() > longest
+            || second.trim_start().starts_with(['0', '('])
+            || second.contains('/')
+    });
+    by_slash || plus.is_some_and(|at| at > 0)
+}
+
+/// A number with its country's code, as it is written and without a `(0)`: which of them is dialled. The zero is part of
+/// the number in Italy, San Marino and the Vatican.
+fn from_abroad<'a>(number: &'a str, bare: &'a str) -> Option<&'a str> {
+    if ["39", "378", "379"].iter().any(|c| number.starts_with(c)) {
+        return Some(number);
+    }
+    let drops_zero = |entry: &str| {
+        let mut parts = entry.split(' ').skip(1);
+        let inside = parts.next().and_then(|code| bare.strip_prefix(code))?;
+        (parts.next() == Some("0")).then(|| inside.starts_with('0'))
+    };
+    match COUNTRIES.split('|').find_map(drops_zero) {
+        Some(has_zero) => (!has_zero).then_some(bare),
+        None => (number == bare).then_some(number),
+    }
+}
+
+/// A number as it is dialled inside its country, without what it begins with only there.
+fn inside<'a>(number: &'a str, code: &str, prefix: &str) -> Option<&'a str> {
+    let rest = number.strip_prefix(prefix).filter(|_| !prefix.is_empty());
+    match (code, number.len(), rest) {
+        // Their towns have codes that begin like the prefix, so that only the length tells.
+        ("7", 10, _) | ("375", 9, _) => Some(number),
+        ("7" | "375", 11, rest) => rest,
+        ("7" | "375", ..) => None,
+        ("1", ..) => Some(rest.unwrap_or(number)).filter(|n| n.len() == 10),
+        (_, _, Some(rest)) => Some(rest).filter(|n| n.len() >= 5 && !n.starts_with('0')),
+        // The country's code without a plus, or a number inside a town.
+        (..) if number.starts_with(code) || (!prefix.is_empty() && number.len() < 8) => None,
+        (..) => Some(number).filter(|n| n.len() >= 5),
+    }
 }
 
 #[cfg(test)]
@@ -188,8 +242,39 @@ mod tests {
             ("call Bob", Some("DE"), "call Bob"),
             ("112", Some("DE"), "112"),
             ("0123", Some("XX"), "0123"),
+            ("30 123456", Some("DE"), "+4930123456"),
+            ("812 123-45-67", Some("RU"), "+78121234567"),
+            ("8 (812) 123-45-67", Some("RU"), "+78121234567"),
+            ("8 727 123 45 67", Some("KZ"), "+77271234567"),
+            ("8 017 123-45-67", Some("BY"), "+375171234567"),
+            ("+39 (0)6 1234 5678", None, "+390612345678"),
+            ("0039 (0)6 1234 5678", None, "+390612345678"),
+            ("(0)6 1234 5678", Some("IT"), "+390612345678"),
+            ("+378 (0)549 888 888", None, "+3780549888888"),
+            ("(0)30 123456", Some("DE"), "+4930123456"),
+            ("+49 33701/12345", None, "+493370112345"),
+            ("415-555-0123 x7", Some("US"), "+14155550123"),
+            ("415-555-0123 #12", Some("US"), "+14155550123"),
         ] {
             assert_eq!(phone(text, country), stored, "{text}");
+        }
+        for (text, country) in [
+            ("4.93012E+11", Some("DE")),
+            ("030 123456 evenings", Some("DE")),
+            ("030 123456 x", Some("DE")),
+            ("49 30 123456", Some("DE")),
+            ("7 812 123-45-67", Some("RU")),
+            ("123-45-67", Some("RU")),
+            ("555-0123", Some("US")),
+            ("123456", Some("DE")),
+            ("030 1234 / 030 5678", Some("DE")),
+            ("030 1234 / 5678", Some("DE")),
+            ("+49 30 1234 / +49 30 5678", None),
+            ("030 123 +49 30", Some("DE")),
+            ("+44 (020) 7946 0018", None),
+            ("+34 (0)91 123 45 67", None),
+        ] {
+            assert_eq!(phone(text, country), text, "it is unclear");
         }
         assert!(is_phone_country("DE") && !is_phone_country("DE 49") && !is_phone_country(""));
         assert!(phone_countries().count() > 100);
@@ -199,6 +284,8 @@ mod tests {
     fn names_are_not_shouted() {
         for (text, stored) in [
             ("  ANN-MARIE   O'HARA ", "Ann-Marie O'Hara"),
+            ("Ann \u{200b} \u{feff}Bell", "Ann Bell"),
+            ("\u{feff}", ""),
             ("ÉLODIE", "Élodie"),
             ("JJ", "JJ"),
             ("van der Berg", "van der Berg"),

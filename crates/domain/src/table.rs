@@ -41,6 +41,11 @@ pub fn columns_of_header(cells: &[String]) -> Vec<Column> {
     columns
 }
 
+/// Whether a character shows nothing: spaces, and marks that some programs leave in cells.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\u{200b}' || c == '\u{feff}'
+}
+
 fn clean(cell: &str) -> &str {
     cell.trim().trim_start_matches('\u{feff}')
 }
@@ -146,7 +151,7 @@ pub fn read_row<'a>(
                 format!("The cell in column {} holds a NUL byte.", header()),
             );
         }
-        let cell = cell.trim();
+        let cell = cell.trim_matches(is_blank);
         if cell.is_empty() {
             continue;
         }
@@ -206,6 +211,9 @@ fn put(
             );
         }
     };
+    if value.is_empty() {
+        return Ok(());
+    }
     match target {
         Target::Field(field) => fields.set(*field, value),
         Target::FullName => {
@@ -301,6 +309,18 @@ mod tests {
         let said = read([b"b@x.test", b"", b"France"]).unwrap();
         assert_eq!(said.get(Field::Country), Some("France"));
         assert_eq!(read([b"", b"", b""]), None, "a constant is no row");
+    }
+
+    #[test]
+    fn a_cell_that_shows_nothing_says_nothing() {
+        let columns = columns_of_header(&strings(&["email", "first name", "name", "company"]));
+        let blank = "\u{200b} \u{feff}".as_bytes();
+        let row = read(&columns, &[b"a@x.test", blank, blank, blank])
+            .unwrap()
+            .unwrap();
+        let said = row.built_in.iter().flatten().collect::<Vec<_>>();
+        assert_eq!(said, ["a@x.test"]);
+        assert_eq!(read(&columns, &[blank, blank]), Ok(None));
     }
 
     #[test]

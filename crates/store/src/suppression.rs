@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use domain::address::forms;
+
 use crate::params;
 use crate::port::{Db, Result, one};
 use crate::queries::suppression as sql;
@@ -17,18 +19,25 @@ pub fn insert(
     Ok(db.execute(sql::INSERT, params![address, reason, lead_id, now])? > 0)
 }
 
-/// Why an address is suppressed, if it is.
+/// Why an address is suppressed, in any of its forms, if it is.
 pub fn reason(db: &dyn Db, address: &str) -> Result<Option<String>> {
-    Ok(one(db, sql::GET, params![address])?.map(|mut r| r.text(0)))
+    for form in forms(address) {
+        if let Some(mut row) = one(db, sql::GET, params![form])? {
+            return Ok(Some(row.text(0)));
+        }
+    }
+    Ok(None)
 }
 
-/// Which of some addresses are suppressed.
+/// Which of some addresses are suppressed, in any of their forms.
 pub fn among<'a>(db: &dyn Db, addresses: impl Iterator<Item = &'a str>) -> Result<HashSet<String>> {
-    let addresses: Vec<_> = addresses.collect();
-    let json = serde_json::to_string(&addresses).unwrap_or_default();
-    Ok(db
-        .query(sql::LIST_IN, params![json])?
+    let forms: Vec<_> = addresses.map(|a| (a, forms(a))).collect();
+    let all: Vec<_> = forms.iter().flat_map(|(_, forms)| forms).collect();
+    let json = serde_json::to_string(&all).unwrap_or_default();
+    let rows = db.query(sql::LIST_IN, params![json])?;
+    let found: HashSet<_> = rows.into_iter().map(|mut r| r.text(0)).collect();
+    let suppressed = forms
         .into_iter()
-        .map(|mut r| r.text(0))
-        .collect())
+        .filter(|(_, forms)| forms.iter().any(|form| found.contains(form)));
+    Ok(suppressed.map(|(a, _)| a.to_owned()).collect())
 }

@@ -7,6 +7,7 @@ use std::io::Write;
 use http::Method;
 use serde_json::{Value, json};
 use site::{Person, Site, location, text};
+use store::{Place, suppression};
 use web::{Body, Response};
 
 fn json_of(response: &Response) -> Value {
@@ -237,6 +238,73 @@ fn failed_rows_come_back_with_their_number_and_reason() {
         lead_of(&ann, &base, "bo@x.test")["data"],
         json!({"note": "x,\ny"})
     );
+}
+
+#[test]
+fn a_short_row_that_failed_comes_back_under_the_right_headers() {
+    let site = Site::new();
+    let ann = site.sign_up("ann@agency.test");
+    let base = ann.sub_account("Acme");
+    ann.import(&base, "email;company;note\nnobody\n\"a;b\";Acme\n", "hot");
+    let answer = ann.get(&format!("{base}/api/v1/imports/1/errors.csv"));
+    let Body::Stream(pieces) = answer.body else {
+        panic!("it is streamed");
+    };
+    let errors = String::from_utf8(pieces.flatten().collect()).expect("UTF-8");
+    let rows: Vec<_> = errors.lines().skip(1).collect();
+    assert!(rows[0].starts_with("nobody;;;invalid_email;"), "{errors}");
+    assert!(
+        rows[1].starts_with("\"a;b\";Acme;;invalid_email;"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn an_encoding_that_nobody_chose_is_found_in_the_whole_file() {
+    let site = Site::new();
+    let ann = site.sign_up("ann@agency.test");
+    let base = ann.sub_account("Acme");
+    let row = |n: usize| format!("p{n}@x.test,{}\n", "x".repeat(20_000));
+    let mut file = format!("email,company\n{}", (0..20).map(row).collect::<String>()).into_bytes();
+    file.extend(b"last@x.test,Caf\xe9\n");
+    let id = ann.upload(&base, &file, "hot", &[("preview", "1")]);
+    let path = format!("{base}/imports/{id}/mapping");
+    let hidden = "type=\"hidden\" name=\"encoding\"";
+    assert!(!text(&ann.get(&path)).contains(hidden));
+    let chosen = text(&ann.get(&format!("{path}?encoding=windows-1252")));
+    assert!(chosen.contains(&format!("{hidden} value=\"windows-1252\"")));
+    let form = [("header", "1"), ("delimiter", ",")];
+    let columns = [("target_0", "email"), ("target_1", "company")];
+    location(&ann.post(&path, &[&form[..], &columns].concat()));
+    ann.work();
+    let done = import_of(&ann, &base, id);
+    assert_eq!(done["rows"]["failed"], 0, "{done}");
+    assert_eq!(lead_of(&ann, &base, "last@x.test")["company"], "Café");
+}
+
+#[test]
+fn a_suppressed_address_is_left_alone_however_its_domain_is_written() {
+    let site = Site::new();
+    let ann = site.sign_up("ann@agency.test");
+    let base = ann.sub_account("Acme");
+    let db = site.database(&Place::Slot(1));
+    for address in ["a@xn--exmple-cua.test", "b@exämple.test"] {
+        suppression::insert(&*db, address, "unsubscribed", None, 1).expect("kept");
+    }
+    let rows = [
+        "a@xn--exmple-cua.test",
+        "a@exämple.test",
+        "b@xn--exmple-cua.test",
+        "b@exämple.test",
+        "c@exämple.test",
+    ];
+    ann.import(&base, &format!("email\n{}\n", rows.join("\n")), "hot");
+    let rows = &import_of(&ann, &base, 1)["rows"];
+    assert_eq!((&rows["skipped"], &rows["created"]), (&json!(4), &json!(1)));
+    for form in ["a@exämple.test", "b@xn--exmple-cua.test"] {
+        let reason = suppression::reason(&*db, form).expect("an answer");
+        assert_eq!(reason.as_deref(), Some("unsubscribed"), "{form}");
+    }
 }
 
 #[test]

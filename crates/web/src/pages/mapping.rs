@@ -22,8 +22,10 @@ pub struct Mapping {
     pub header: bool,
     /// `,`, `;`, `tab` or `|`.
     pub delimiter: String,
-    /// As WHATWG calls it.
+    /// The encoding that somebody chose, as WHATWG calls it; empty when the file is left to say.
     pub encoding: String,
+    /// The encoding that its beginning was read in.
+    pub found: String,
     /// In the file's order.
     pub columns: Vec<Column>,
     /// What a column may go to.
@@ -91,7 +93,7 @@ impl Mapping {
         ]
     }
 
-    /// Usual encodings, and the file's own.
+    /// Usual encodings, and the one that was chosen.
     fn encodings(&self) -> Vec<&str> {
         let usual = [
             "utf-8",
@@ -101,7 +103,7 @@ impl Mapping {
             "utf-16le",
         ];
         let own = Some(self.encoding.as_str())
-            .filter(|own| !usual.iter().any(|u| u.eq_ignore_ascii_case(own)));
+            .filter(|own| !own.is_empty() && !usual.iter().any(|u| u.eq_ignore_ascii_case(own)));
         own.into_iter().chain(usual).collect()
     }
 }

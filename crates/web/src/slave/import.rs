@@ -73,6 +73,7 @@ pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
     let import = find(scope, id)?;
     let db = scope.cx.stores.open(&scope.tenant.place)?;
     let delimiter = import.delimiter.clone().unwrap_or_else(|| ",".to_owned());
+    let width = import.columns.len();
     let mut after = 0;
     let mut head = Some(header(&import, &delimiter));
     let pieces = std::iter::from_fn(move || {
@@ -86,7 +87,9 @@ pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
         after = rows.last().map_or(i64::MAX, |r| r.no);
         let mut piece = Vec::new();
         for row in rows {
+            let missing = width.saturating_sub(cells(&row.raw, &delimiter));
             piece.extend(row.raw);
+            piece.extend(delimiter.repeat(missing).bytes());
             for cell in [&row.code, &row.error, &row.no.to_string()] {
                 piece.extend(delimiter.bytes());
                 piece.extend(quoted(cell).bytes());
@@ -100,6 +103,17 @@ pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
         &format!("import-{}-errors.csv", import.id),
         Box::new(pieces),
     ))
+}
+
+/// How many cells a row has as it came.
+fn cells(raw: &[u8], delimiter: &str) -> usize {
+    let mut count = 1;
+    let delimiter = delimiter.bytes().next().unwrap_or(b',');
+    domain::record::split(raw, delimiter, true, |record| {
+        count = record.cells().len();
+        false
+    });
+    count
 }
 
 fn header(import: &Import, delimiter: &str) -> Vec<u8> {

@@ -1,4 +1,5 @@
-//! Unpacks an upload while it arrives: gzip, and a ZIP archive with one file in it. Anything else passes as it is.
+//! Unpacks an upload while it arrives: gzip, and a ZIP archive with one file in it, beside which what macOS adds of its
+//! own is passed over. Anything else passes as it is.
 
 use std::io::Write;
 
@@ -10,6 +11,10 @@ use crate::http::Problem;
 const STEP: usize = 4 * 1024;
 /// The longest head of a file in a ZIP archive, in bytes.
 const HEAD_MAX: usize = 30 + 2 * 65_535;
+/// The folder in which macOS packs what it knows of a file.
+const MACOS: &[u8] = b"__MACOSX/";
+/// The most that macOS may know of a file that comes after it, in bytes.
+const MACOS_MAX: usize = 1024 * 1024;
 
 /// What the beginning of an upload turned out to be.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ pub enum Unpack {
     Deflated(Box<DeflateDecoder<Vec<u8>>>),
     /// The file of a ZIP archive as it is, and how many bytes of it are to come.
     Stored(u64),
-    /// What comes after the file of a ZIP archive.
+    /// What comes after the file of a ZIP archive, from the first byte that is not understood yet.
     Tail(Vec<u8>),
 }
 
@@ -103,20 +108,23 @@ impl Unpack {
                 Ok(more)
             }
             Unpack::Tail(tail) => {
-                // Only its beginning matters: whether another file comes.
-                if tail.len() < STEP {
-                    tail.extend_from_slice(bytes);
+                if tail.starts_with(DIRECTORY) {
+                    return Ok(true);
                 }
-                let signs = tail
-                    .windows(4)
-                    .find(|w| *w == b"PK\x01\x02" || *w == b"PK\x03\x04");
-                match signs {
-                    Some(b"PK\x03\x04") => {
-                        Err(Problem::new(422, "The archive holds several files").detail(
+                tail.extend_from_slice(bytes);
+                match next(tail) {
+                    Next::File(_) => Err(Problem::new(422, "The archive holds several files")
+                        .detail(
                             "Nothing was imported. Upload the files one by one, or pack one alone.",
-                        ))
+                        )),
+                    Next::Directory => {
+                        *tail = DIRECTORY.to_vec();
+                        Ok(true)
                     }
-                    _ => Ok(true),
+                    Next::Later(read) => {
+                        tail.drain(..read);
+                        Ok(true)
+                    }
                 }
             }
         }
@@ -132,7 +140,7 @@ impl Unpack {
                 *self = Unpack::Gzip(Box::new(MultiGzDecoder::new(Vec::new())));
                 0
             }
-            _ if head.starts_with(b"PK\x03\x04") => match zip_head(&head)? {
+            _ if head.starts_with(FILE) => match first_file(&head)? {
                 Some((state, length)) => {
                     *self = state;
                     length
@@ -160,7 +168,7 @@ impl Unpack {
     /// 422 when an archive broke off.
     pub fn finish(&mut self) -> Result<Vec<u8>, Problem> {
         match self {
-            Unpack::Unknown(head) if head.starts_with(b"PK\x03\x04") => Err(broken()),
+            Unpack::Unknown(head) if head.starts_with(FILE) => Err(broken()),
             Unpack::Unknown(head) => Ok(std::mem::take(head)),
             Unpack::Gzip(gzip) => {
                 gzip.try_finish().map_err(|_| broken())?;
@@ -169,6 +177,46 @@ impl Unpack {
             Unpack::Plain | Unpack::Tail(_) => Ok(Vec::new()),
             Unpack::Deflated(_) | Unpack::Stored(_) => Err(broken()),
         }
+    }
+}
+
+/// What the head of a file in a ZIP archive begins with.
+const FILE: &[u8] = b"PK\x03\x04";
+/// What the directory at the end of a ZIP archive begins with.
+const DIRECTORY: &[u8] = b"PK\x01\x02";
+
+/// What comes next in a ZIP archive.
+enum Next {
+    /// A file, and where its head begins.
+    File(usize),
+    /// The end of the files.
+    Directory,
+    /// That cannot be told yet; so many bytes need not be looked at again.
+    Later(usize),
+}
+
+/// Looks for the next file that is not one of macOS's own.
+fn next(bytes: &[u8]) -> Next {
+    for (at, sign) in bytes.windows(4).enumerate() {
+        let name = &bytes[bytes.len().min(at + 30)..];
+        match sign {
+            sign if sign == DIRECTORY => return Next::Directory,
+            sign if sign != FILE => {}
+            _ if name.starts_with(MACOS) => {}
+            // No more of the name than differs is waited for: it may be shorter than the folder's.
+            _ if MACOS.starts_with(name) => return Next::Later(at),
+            _ => return Next::File(at),
+        }
+    }
+    Next::Later(bytes.len().saturating_sub(3))
+}
+
+/// How the first file of an archive goes on, and where it begins. None when too little has arrived.
+fn first_file(head: &[u8]) -> Result<Option<(Unpack, usize)>, Problem> {
+    match next(head) {
+        Next::File(at) => Ok(zip_head(&head[at..])?.map(|(state, length)| (state, at + length))),
+        Next::Later(_) if head.len() <= MACOS_MAX => Ok(None),
+        Next::Directory | Next::Later(_) => Err(broken()),
     }
 }
 
@@ -294,6 +342,28 @@ mod tests {
                 assert!(out == table || out == b"a", "{cut}");
             }
         }
+    }
+
+    #[test]
+    fn what_macos_packs_beside_a_file_is_passed_over() {
+        let (table, known) = (table(), vec![b'.'; 3 * STEP]);
+        let (file, own) = (("x.csv", &table[..]), ("__MACOSX/._x.csv", &known[..]));
+        for packed in [true, false] {
+            for cut in [1, 7, 5000, usize::MAX] {
+                for files in [
+                    &[file, own][..],
+                    &[file, ("__MACOSX/", b""), own],
+                    &[own, file],
+                ] {
+                    let archive = zip(files, packed);
+                    let out = unpacked(&archive, cut.min(archive.len()));
+                    assert!(out.is_ok_and(|out| out == table), "{packed} {cut}");
+                }
+                let two = zip(&[file, own, ("b", b"email\n")], packed);
+                assert!(unpacked(&two, cut.min(two.len())).is_err());
+            }
+        }
+        assert!(unpacked(&zip(&[own], true), 100).is_err());
     }
 
     #[test]

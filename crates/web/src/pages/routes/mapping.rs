@@ -90,10 +90,8 @@ fn proposed(
             b'\t' => "tab".to_owned(),
             other => char::from(other).to_string(),
         },
-        encoding: match look.charset.name() {
-            "us-ascii" => "utf-8".to_owned(),
-            name => name.to_owned(),
-        },
+        encoding: options.encoding.clone().unwrap_or_default(),
+        found: look.charset.name().to_owned(),
         columns: look.columns.iter().enumerate().map(column).collect(),
         targets: choices(),
         rows: look.rows.iter().map(cells).collect(),
