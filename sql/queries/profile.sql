@@ -33,6 +33,22 @@ update profile set next_at = ?2 + pause_ms where id = (select profile_id from re
 -- name: began-for-domain
 update recipient_domain set last_at = ?2 where request_id = ?1;
 
+-- name: renewed-for-domain
+-- What has not begun may begin later than was thought.
+update recipient_domain set last_at = ?2 where request_id = ?1;
+
+-- name: forget-writing
+-- Nothing was written to the domain.
+delete from recipient_domain where request_id = ?1;
+
+-- name: forget-unbegun-writing
+-- The same of leases that end before the effect began.
+delete from recipient_domain
+where request_id in (select id from request where status = 'running' and lease_until <= ?1 and begun_at is null);
+
+-- name: set-turn
+update profile set last_rule_id = ?2 where id = ?1 and last_rule_id <> ?2;
+
 -- name: set-wait
 update profile set wait_reason = cast(?2 as text), wait_until = cast(?3 as bigint)
 where id = ?1 and (wait_reason is distinct from cast(?2 as text) or wait_until is distinct from cast(?3 as bigint));

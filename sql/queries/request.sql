@@ -52,14 +52,15 @@ where profile_id = ?1 and status = 'pending' and awaits_approval = 0 and wait_un
 
 -- name: begin
 -- Recorded before the effect; only the holder of the current lease may, and not after its end, nor after the window's.
--- Saying it twice is the same as once. What comes back says whether the profile makes pauses.
+-- Saying it twice is the same as once, also after the window. What comes back says whether the profile makes pauses.
 update request set begun_at = coalesce(begun_at, ?3), lease_until = ?4, updated_at = ?3
-where id = ?1 and lease_token = ?2 and status = 'running' and lease_until > ?3 and (begin_before is null or begin_before > ?3)
+where id = ?1 and lease_token = ?2 and status = 'running' and lease_until > ?3
+  and (begun_at is not null or begin_before is null or begin_before > ?3)
 returning (select p.pause_ms from profile p where p.id = request.profile_id),
   (select count(*) from recipient_domain d where d.request_id = request.id);
 
 -- name: renew
-update request set lease_until = ?3 where id = ?1 and lease_token = ?2 and status = 'running';
+update request set lease_until = ?3 where id = ?1 and lease_token = ?2 and status = 'running' returning begun_at;
 
 -- name: end
 -- The outcome counts once: while running, or later when evidence settles an uncertain one.

@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use domain::brand::Brand;
 use domain::lead::{Field, Fields};
-use domain::quota::{Limits, Recipient, Usage, Verdict, decide, in_turn};
+use domain::quota::{Verdict, decide};
 use domain::template::{self, SUBJECT_MAX, TEMPLATE_MAX};
 use store::content::{self, Content};
 use store::event::{self, Event};
 use store::message::{self, Message};
 use store::profile::{self, Profile};
 use store::turn::{self, Candidate};
-use store::{Db, Result, lead, request, suppression, transaction};
+use store::{Db, Result, approval, request, suppression, transaction};
 use worker_api::{Lease, Task, Work};
+
+use crate::pick::pick;
 
 /// What a claim needs to know beside the tenant's store.
 pub struct Claim<'a> {
@@ -101,6 +103,10 @@ fn claim_for(
     let Some(profile) = profile::get(db, profile_id)?.filter(mine) else {
         return Ok(None);
     };
+    if profile.quotas.approval {
+        // What came back from a worker, or was planned meanwhile, was not there when approval was switched on.
+        approval::ask_for_profile(db, profile.id, c.now)?;
+    }
     let usage = profile::usage(db, &profile, c.now)?;
     let (allowed, before) = match decide(&profile.quotas, &usage, None, c.now) {
         Verdict::Now {
@@ -118,7 +124,7 @@ fn claim_for(
     let leads = &picked.leads;
     let suppressed = suppression::among(db, leads.values().filter_map(|l| l.get(Field::Email)))?;
     turn::lease(db, &picked.ids(), c.token, c.lease_until, c.now)?;
-    let mut contents = HashMap::new();
+    let (mut contents, mut pause) = (HashMap::new(), None);
     for (request, _) in &picked.requests {
         if let std::collections::hash_map::Entry::Vacant(entry) = contents.entry(request.content_id)
         {
@@ -140,123 +146,26 @@ fn claim_for(
             )?,
         };
         match written {
-            Ok(task) => taken.tasks.push(task),
+            Ok(task) => {
+                taken.tasks.push(task);
+                pause = Some(profile.quotas.pause_after(request.id));
+            }
             Err((status, reason)) => {
                 refuse(db, c, &profile, request, status, &reason)?;
                 taken.refused = true;
             }
         }
     }
-    let mut after = c.now;
-    if let Some((last, _)) = picked.requests.last() {
-        let pause = profile.quotas.pause_after(last.id);
-        after += pause;
-        profile::set_pace(db, profile.id, after, pause, last.rule_id.unwrap_or(0))?;
+    let after = c.now + pause.unwrap_or(0);
+    match pause {
+        Some(pause) => profile::set_pace(db, profile.id, after, pause, picked.last_rule)?,
+        None => profile::set_turn(db, profile.id, picked.last_rule)?,
     }
     if profile.wait_reason.is_some() {
         profile::set_wait(db, profile.id, None)?;
     }
     let next = turn::next_of(db, profile.id)?;
     Ok(next.map(|due| due.max(after)))
-}
-
-/// Candidates that one claim looks at for their recipients' sake.
-const LOOK: usize = 500;
-
-/// What a profile takes now: requests, the time before which each must begin, and their leads.
-struct Picked {
-    requests: Vec<(Candidate, Option<i64>)>,
-    leads: HashMap<i64, Fields>,
-}
-
-impl Picked {
-    fn ids(&self) -> Vec<(i64, Option<i64>)> {
-        let ids = self.requests.iter();
-        ids.map(|(request, before)| (request.id, *before)).collect()
-    }
-}
-
-/// Picks due requests, the rules in turn. What its recipient holds up is put off, and the next one has its turn.
-fn pick(
-    db: &dyn Db,
-    c: &Claim<'_>,
-    profile: &Profile,
-    usage: &Usage,
-    (room, before): (usize, Option<i64>),
-) -> Result<Picked> {
-    let limits = &profile.quotas;
-    let look = match limits.are_about_recipients() {
-        true => room.max(LOOK),
-        false => room,
-    };
-    let last = profile.last_rule_id;
-    let queues = turn::queues(db, profile.id, last, limits.order, c.now, look)?;
-    let candidates = in_turn(queues, look);
-    let ids: Vec<_> = candidates.iter().map(|l| l.lead_id).collect();
-    let leads = lead::fields_of(db, &ids)?;
-    if !limits.are_about_recipients() {
-        let requests = candidates.into_iter().map(|r| (r, before)).collect();
-        return Ok(Picked { requests, leads });
-    }
-    let mut times = domain_times(db, profile, &leads)?;
-    let (mut requests, mut held, mut domains) = (Vec::new(), Vec::new(), Vec::new());
-    for request in candidates {
-        if requests.len() == room {
-            break;
-        }
-        let lead = leads.get(&request.lead_id);
-        let domain = lead.and_then(domain_of).unwrap_or_default();
-        let recipient = Recipient {
-            zone: lead.and_then(zone_of),
-            domain_last_at: times.get(domain).copied(),
-        };
-        match decide(limits, usage, Some(&recipient), c.now) {
-            Verdict::Wait(hold) => held.push((request.id, hold.until, hold.reason)),
-            Verdict::Now { before, .. } => {
-                times.insert(domain.to_owned(), c.now);
-                domains.push((domain.to_owned(), request.id));
-                requests.push((request, before));
-            }
-        }
-    }
-    turn::hold(db, &held, c.now)?;
-    if has_gap(limits) {
-        turn::write_to_domains(db, profile.id, &domains, c.lease_until)?;
-    }
-    Ok(Picked { requests, leads })
-}
-
-fn has_gap(limits: &Limits) -> bool {
-    limits.domain_gap_ms.is_some_and(|gap| gap > 0)
-}
-
-/// When a profile last wrote to the domains of leads.
-fn domain_times(
-    db: &dyn Db,
-    profile: &Profile,
-    leads: &HashMap<i64, Fields>,
-) -> Result<HashMap<String, i64>> {
-    if !has_gap(&profile.quotas) {
-        return Ok(HashMap::new());
-    }
-    let mut domains: Vec<&str> = leads.values().filter_map(domain_of).collect();
-    domains.sort_unstable();
-    domains.dedup();
-    turn::domain_times(db, profile.id, &domains)
-}
-
-fn domain_of(lead: &Fields) -> Option<&str> {
-    Some(lead.get(Field::Email)?.rsplit_once('@')?.1)
-}
-
-/// The time zone in a lead's custom field of that name.
-fn zone_of(lead: &Fields) -> Option<String> {
-    let is_zone = |name: &str| {
-        let letters = name.chars().filter(|c| c.is_alphabetic());
-        letters.flat_map(char::to_lowercase).eq("timezone".chars())
-    };
-    let field = lead.data.iter().find(|(name, _)| is_zone(name));
-    field.map(|(_, zone)| zone.clone())
 }
 
 type Written = std::result::Result<Task, (&'static str, String)>;
@@ -387,6 +296,7 @@ fn refuse(
     reason: &str,
 ) -> Result<()> {
     request::end(db, request.id, c.token, status, Some(reason), c.now, None)?;
+    turn::forget_writing(db, request.id)?;
     event::insert(
         db,
         &Event {

@@ -5,6 +5,7 @@ pub mod allocate;
 pub mod claim;
 pub mod import;
 pub mod ingest;
+mod pick;
 pub mod plan;
 pub mod relocate;
 pub mod rule;

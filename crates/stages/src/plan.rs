@@ -117,7 +117,7 @@ fn explain_waits(db: &dyn Db, now: i64) -> Result<()> {
             _ if *due > now => None,
             false => Some(Hold {
                 until: i64::MAX,
-                reason: "The profile is switched off.".to_owned(),
+                reason: profile.off_reason().to_owned(),
             }),
             true => {
                 let usage = profile::with_ends(db, &profile, *usage, now)?;

@@ -52,8 +52,8 @@ fn plan(db: &dyn Db, now: i64) {
     while Plan.step(db, now, &mut || Ok(())).expect("a step") {}
 }
 
-/// Takes what there is and begins it at once; returns ids.
-fn work(db: &dyn Db, now: i64, max: u32) -> Vec<i64> {
+/// Takes what there is, with the token `t` and the time; returns ids.
+fn take(db: &dyn Db, now: i64, max: u32) -> Vec<i64> {
     let token = format!("t{now}");
     let taken = claim(
         db,
@@ -71,12 +71,14 @@ fn work(db: &dyn Db, now: i64, max: u32) -> Vec<i64> {
             unassigned: true,
         },
     );
-    let ids: Vec<i64> = taken
-        .expect("a claim")
-        .tasks
-        .iter()
-        .map(|t| t.lease.id)
-        .collect();
+    let tasks = taken.expect("a claim").tasks;
+    tasks.iter().map(|t| t.lease.id).collect()
+}
+
+/// Takes what there is and begins it at once; returns ids.
+fn work(db: &dyn Db, now: i64, max: u32) -> Vec<i64> {
+    let token = format!("t{now}");
+    let ids = take(db, now, max);
     for id in &ids {
         let begun = request::begin(db, *id, &token, now, now + LEASE).expect("an answer");
         assert!(begun, "request {id} may not begin");
@@ -201,11 +203,144 @@ fn a_window_that_closes_stops_what_has_not_begun() {
         add_request(db, 1, 1, None);
         plan(db, START);
         let five = START + 17 * 3_600_000;
-        let candidates = store::turn::queues(db, id, 0, Order::Newest, five - 1, 9);
-        assert_eq!(candidates.expect("an answer").len(), 1);
+        let queues = store::turn::queues(db, id, 0, Order::Newest, five - 1, 9);
+        assert_eq!(queues.expect("an answer").0.len(), 1);
         store::turn::lease(db, &[(1, Some(five))], "t", five + LEASE, five - 1).expect("leased");
         assert!(!request::begin(db, 1, "t", five, five + LEASE).expect("an answer"));
         assert!(request::begin(db, 1, "t", five - 1, five + LEASE).expect("an answer"));
+        assert!(
+            request::begin(db, 1, "t", five, five + LEASE).expect("an answer"),
+            "it has begun"
+        );
+    });
+}
+
+/// When each domain was written to: times.
+fn writings(db: &dyn Db) -> Vec<i64> {
+    let rows = db.query("select last_at from recipient_domain", &[]);
+    rows.expect("rows").iter().map(|r| r.int(0)).collect()
+}
+
+#[test]
+fn a_try_that_never_began_costs_no_pause_for_its_domain() {
+    on_both(|engine| {
+        let db = &*new(engine, Kind::Tenant);
+        prepare(db);
+        let quotas = r#"{"domain_gap_ms": 604800000, "interval_ms": 60000, "order": "oldest"}"#;
+        let id = add_profile(db, &limits(quotas));
+        for n in 1..=2 {
+            add_lead(db, n, ["a.test", "b.test"][n as usize - 1], None);
+            add_request(db, n, n, None);
+        }
+        plan(db, START);
+        let suppress = "insert into suppression (value, reason, created_at) values ('lead1@a.test', 'bounced', 0)";
+        db.execute(suppress, &[]).expect("kept");
+        assert_eq!(take(db, START, 9), NONE, "the address is suppressed");
+        assert_eq!(writings(db), NONE);
+        let pause = |db| {
+            profile::get(db, id)
+                .expect("an answer")
+                .expect("it")
+                .next_at
+        };
+        assert_eq!(pause(db), 0, "nothing was sent");
+        assert_eq!(take(db, START, 9), [2]);
+        let token = format!("t{START}");
+        let renewed = START + 2 * LEASE;
+        assert!(request::renew(db, 2, &token, renewed).expect("an answer"));
+        assert_eq!(writings(db), [renewed], "it may begin until then");
+        plan(db, renewed);
+        assert_eq!(writings(db), NONE, "the lease ended");
+        assert_eq!(take(db, renewed, 9), [2]);
+        let (token, later) = (format!("t{renewed}"), renewed + LEASE);
+        assert!(request::give_back(db, 2, &token, None, later, later, 1).expect("kept"));
+        assert_eq!(writings(db), NONE, "it was given back");
+        assert_eq!(work(db, later, 9), [2]);
+        assert!(!request::renew(db, 2, "x", later).expect("an answer"));
+        assert_eq!(writings(db), [later]);
+    });
+}
+
+#[test]
+fn what_comes_back_is_approved_first_when_that_was_switched_on_meanwhile() {
+    on_both(|engine| {
+        let db = &*new(engine, Kind::Tenant);
+        prepare(db);
+        let id = add_profile(db, &Limits::default());
+        add_lead(db, 1, "a.test", None);
+        add_request(db, 1, 1, None);
+        plan(db, START);
+        assert_eq!(take(db, START, 9), [1]);
+        profile::set_quotas(db, id, &limits(r#"{"approval": true}"#), START).expect("kept");
+        let token = format!("t{START}");
+        assert!(request::give_back(db, 1, &token, None, START, START, 1).expect("kept"));
+        assert_eq!(take(db, START + 1, 9), NONE);
+        assert!(get(db, 1).awaits_approval);
+        store::approval::approve(db, 1, START + 2).expect("kept");
+        assert_eq!(take(db, START + 2, 9), [1]);
+    });
+}
+
+#[test]
+fn what_waits_for_one_domain_holds_up_no_other() {
+    on_both(|engine| {
+        let db = &*new(engine, Kind::Tenant);
+        prepare(db);
+        add_profile(
+            db,
+            &limits(r#"{"domain_gap_ms": 86400000, "order": "oldest"}"#),
+        );
+        add_lead(db, 1, "a.test", None);
+        add_lead(db, 2, "b.test", None);
+        store::transaction(db, || {
+            (1..=600).for_each(|n| add_request(db, n, 1, None));
+            Ok::<_, store::Error>(())
+        })
+        .expect("kept");
+        plan(db, START);
+        assert_eq!(work(db, START, 9), [1]);
+        assert_eq!(work(db, START, 9), NONE);
+        let tomorrow = START + DAY;
+        add_request(db, 601, 2, None);
+        plan(db, tomorrow);
+        assert_eq!(work(db, tomorrow, 9), [2, 601]);
+    });
+}
+
+#[test]
+fn many_rules_that_wait_hold_up_no_other() {
+    on_both(|engine| {
+        let db = &*new(engine, Kind::Tenant);
+        prepare(db);
+        add_profile(db, &limits(r#"{"domain_gap_ms": 86400000}"#));
+        add_lead(db, 1, "a.test", None);
+        add_lead(db, 2, "b.test", None);
+        (1..=55).for_each(|n| add_request(db, n, 1, Some(n)));
+        add_request(db, 60, 2, Some(60));
+        plan(db, START);
+        assert_eq!(work(db, START, 9), [1]);
+        assert_eq!(work(db, START, 9), NONE, "of the next 50 rules");
+        assert_eq!(work(db, START, 9), [60]);
+    });
+}
+
+#[test]
+fn a_profile_whose_limits_cannot_be_read_does_nothing_and_says_why() {
+    on_both(|engine| {
+        let db = &*new(engine, Kind::Tenant);
+        prepare(db);
+        let id = add_profile(db, &Limits::default());
+        add_lead(db, 1, "a.test", None);
+        add_request(db, 1, 1, None);
+        plan(db, START);
+        let newer = "update profile set quotas = '{\"hourly_max\": 1}'";
+        db.execute(newer, &[]).expect("kept");
+        assert_eq!(take(db, START, 9), NONE);
+        plan(db, START);
+        let (reason, _) = get(db, 1).wait(START);
+        assert!(reason.expect("a reason").contains("limits cannot be read"));
+        profile::set_quotas(db, id, &Limits::default(), START).expect("kept");
+        assert_eq!(take(db, START, 9), [1]);
     });
 }
 

@@ -23,6 +23,11 @@ pub fn count(db: &dyn Db, which: Which) -> Result<(i64, Option<i64>)> {
     Ok(row.map_or((0, None), |r| (r.int(0), r.opt_int(1))))
 }
 
+/// Has a person approve what waits for a profile and was not approved yet.
+pub fn ask_for_profile(db: &dyn Db, profile_id: i64, now: i64) -> Result<u64> {
+    db.execute(sql::ASK_FOR_PROFILE, params![profile_id, now])
+}
+
 /// Lets a request go on; false when it does not wait for that.
 pub fn approve(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
     Ok(db.execute(sql::APPROVE, params![id, now])? > 0)

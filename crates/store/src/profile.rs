@@ -17,12 +17,14 @@ pub struct Profile {
     pub name: String,
     /// `smtp`.
     pub kind: String,
-    /// Whether it works.
+    /// Whether it works: it is switched on, and its limits can be read.
     pub active: bool,
     /// JSON, by type.
     pub settings: String,
-    /// Its limits.
+    /// Its limits; none when they cannot be read.
     pub quotas: Limits,
+    /// Whether its limits can be read: those that another version wrote may not.
+    pub readable: bool,
     /// Not before this time, by its interval.
     pub next_at: i64,
     /// Milliseconds.
@@ -45,6 +47,16 @@ impl Profile {
             .map_or(unassigned, |assigned| assigned == worker)
     }
 
+    /// Why it does not work, when it is not active.
+    pub fn off_reason(&self) -> &'static str {
+        match self.readable {
+            true => "The profile is switched off.",
+            false => {
+                "The profile's limits cannot be read here, so it sends nothing. Save its limits again."
+            }
+        }
+    }
+
     /// Whether this is what is kept of why it waits.
     pub fn waits_for(&self, hold: Option<&Hold>) -> bool {
         let until = hold.map(|h| h.until).filter(|until| *until < i64::MAX);
@@ -53,13 +65,16 @@ impl Profile {
 }
 
 fn from_row(mut r: Row) -> Profile {
+    let quotas = serde_json::from_str(&r.text(5));
+    let readable = quotas.is_ok();
     Profile {
         id: r.int(0),
         name: r.text(1),
         kind: r.text(2),
-        active: r.flag(3),
+        active: r.flag(3) && readable,
         settings: r.text(4),
-        quotas: serde_json::from_str(&r.text(5)).unwrap_or_default(),
+        quotas: quotas.unwrap_or_default(),
+        readable,
         next_at: r.int(6),
         created_at: r.int(7),
         worker: r.opt_text(8),
@@ -138,6 +153,11 @@ pub fn set_quotas(db: &dyn Db, id: i64, quotas: &Limits, now: i64) -> Result<boo
 pub fn set_pace(db: &dyn Db, id: i64, next_at: i64, pause: i64, rule_id: i64) -> Result<()> {
     db.execute(sql::SET_PACE, params![id, next_at, pause, rule_id])
         .map(|_| ())
+}
+
+/// It took nothing of the rules up to this one: the others have their turn.
+pub fn set_turn(db: &dyn Db, id: i64, rule_id: i64) -> Result<()> {
+    db.execute(sql::SET_TURN, params![id, rule_id]).map(|_| ())
 }
 
 /// Keeps why a profile may do nothing and until when; none when it may.

@@ -226,21 +226,31 @@ pub fn hold_unplanned(db: &dyn Db, reason: &str, now: i64) -> Result<u64> {
 /// Records that the effect is about to begin; false when the lease is not current, or the sending hours are over. The
 /// profile's pauses are counted from now.
 pub fn begin(db: &dyn Db, id: i64, token: &str, now: i64, lease_until: i64) -> Result<bool> {
-    let Some(row) = one(db, sql::BEGIN, params![id, token, now, lease_until])? else {
-        return Ok(false);
-    };
-    if row.opt_int(0).is_some_and(|pause| pause > 0) {
-        db.execute(profile::BEGAN, params![id, now])?;
-    }
-    if row.int(1) > 0 {
-        db.execute(profile::BEGAN_FOR_DOMAIN, params![id, now])?;
-    }
-    Ok(true)
+    crate::transaction(db, || {
+        let Some(row) = one(db, sql::BEGIN, params![id, token, now, lease_until])? else {
+            return Ok(false);
+        };
+        if row.opt_int(0).is_some_and(|pause| pause > 0) {
+            db.execute(profile::BEGAN, params![id, now])?;
+        }
+        if row.int(1) > 0 {
+            db.execute(profile::BEGAN_FOR_DOMAIN, params![id, now])?;
+        }
+        Ok(true)
+    })
 }
 
-/// Holds a lease for longer; false when it is not current.
+/// Holds a lease for longer; false when it is not current. The gap after what has not begun is counted from its new end.
 pub fn renew(db: &dyn Db, id: i64, token: &str, lease_until: i64) -> Result<bool> {
-    Ok(db.execute(sql::RENEW, params![id, token, lease_until])? > 0)
+    crate::transaction(db, || {
+        let Some(row) = one(db, sql::RENEW, params![id, token, lease_until])? else {
+            return Ok(false);
+        };
+        if row.opt_int(0).is_none() {
+            db.execute(profile::RENEWED_FOR_DOMAIN, params![id, lease_until])?;
+        }
+        Ok(true)
+    })
 }
 
 /// Where a request stands.
@@ -285,7 +295,7 @@ pub fn end(
     Ok(db.execute(sql::END, params![id, token, status, error, at, begun_at])? > 0)
 }
 
-/// It did not happen: pending again at `run_at`. `uncounted` attempts are forgiven.
+/// It did not happen: pending again at `run_at`. `uncounted` attempts are forgiven. Call it inside a transaction.
 pub fn give_back(
     db: &dyn Db,
     id: i64,
@@ -295,10 +305,12 @@ pub fn give_back(
     now: i64,
     uncounted: i64,
 ) -> Result<bool> {
-    Ok(db.execute(
-        sql::GIVE_BACK,
-        params![id, token, error, run_at, now, uncounted],
-    )? > 0)
+    let params = params![id, token, error, run_at, now, uncounted];
+    let changed = db.execute(sql::GIVE_BACK, params)? > 0;
+    if changed {
+        crate::turn::forget_writing(db, id)?;
+    }
+    Ok(changed)
 }
 
 /// Settles leases that ended: pending again when the effect had not begun, uncertain when it had.
@@ -307,6 +319,7 @@ pub fn expire_leases(db: &dyn Db, now: i64) -> Result<u64> {
         return Ok(0);
     }
     crate::transaction(db, || {
+        db.execute(profile::FORGET_UNBEGUN_WRITING, params![now])?;
         let back = db.execute(sql::EXPIRE_UNBEGUN, params![now])?;
         let uncertain = db.query(sql::EXPIRE_BEGUN, params![now])?;
         for r in &uncertain {

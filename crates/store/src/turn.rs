@@ -28,7 +28,8 @@ pub struct Candidate {
     pub content_id: i64,
 }
 
-/// Due requests of a profile, a queue for each rule, beginning with the rule after `last_rule`.
+/// Due requests of a profile, a queue for each rule, beginning with the rule after `last_rule`; and the last rule that
+/// was asked.
 pub fn queues(
     db: &dyn Db,
     profile_id: i64,
@@ -36,15 +37,15 @@ pub fn queues(
     order: Order,
     now: i64,
     limit: usize,
-) -> Result<Vec<Vec<Candidate>>> {
+) -> Result<(Vec<Vec<Candidate>>, i64)> {
     let rows = db.query(sql::RULES_THAT_WAIT, params![profile_id])?;
     let mut rules: Vec<i64> = rows.iter().map(|r| r.int(0)).collect();
     let after = rules.partition_point(|rule| *rule <= last_rule);
     rules.rotate_left(after);
     rules.truncate(RULES);
-    if rules.is_empty() {
-        return Ok(Vec::new());
-    }
+    let Some(asked) = rules.last().copied() else {
+        return Ok((Vec::new(), last_rule));
+    };
     let each = limit.min((4 * limit).div_ceil(rules.len()));
     let direction = match order {
         Order::Newest => "desc",
@@ -74,7 +75,8 @@ pub fn queues(
             Order::Oldest => c.id,
         });
     }
-    Ok(rules.iter().filter_map(|r| queues.remove(r)).collect())
+    let queues = rules.iter().filter_map(|r| queues.remove(r)).collect();
+    Ok((queues, asked))
 }
 
 fn candidate(r: &Row) -> Candidate {
@@ -187,6 +189,12 @@ pub fn write_to_domains(
         db.execute(&text, &values)?;
     }
     Ok(())
+}
+
+/// Forgets that a request writes to a domain: it does not, or not yet.
+pub fn forget_writing(db: &dyn Db, request_id: i64) -> Result<()> {
+    db.execute(profile::FORGET_WRITING, params![request_id])
+        .map(|_| ())
 }
 
 /// Forgets domains that nothing was written to since a time.

@@ -101,7 +101,7 @@ fn what_is_claimed_is_claimed_once_however_many_claim() {
             for _ in 0..20 {
                 let token = token.to_string();
                 let taken = store::transaction(&db, || {
-                    let queues = store::turn::queues(&db, 1, 0, Order::Newest, 999, 3)?;
+                    let (queues, _) = store::turn::queues(&db, 1, 0, Order::Newest, 999, 3)?;
                     let rows = queues.into_iter().flatten();
                     let ids: Vec<_> = rows.map(|r| (r.id, None)).collect();
                     store::turn::lease(&db, &ids, &token, 1000, 999)?;

@@ -99,6 +99,7 @@ fn waits(scope: &Scope<'_>, senders: &[Profile]) -> Result<Vec<Wait>, Problem> {
         if due > 0 {
             let usage = profile::usage(db, p, now)?;
             match decide(&p.quotas, &usage, None, now) {
+                _ if !p.readable => waits.push(wait(due, &p.name, p.off_reason(), None)),
                 _ if !p.active => waits.push(wait(due, &p.name, "it is switched off", None)),
                 Verdict::Wait(hold) if hold.until > now + PAUSE => {
                     waits.push(wait(due, &p.name, &hold.reason, Some(hold.until)));

@@ -38,6 +38,8 @@ pub fn list(scope: &Scope<'_>, page: Page) -> Answer {
         });
         let locked = api::is_locked(scope, &profile);
         let trouble = trouble.or(locked.then(|| api::LOCKED.to_owned()));
+        let unreadable = (!profile.readable).then(|| profile.off_reason().to_owned());
+        let trouble = unreadable.or(trouble);
         let row = row(&profile, now, usage, state(&profile, &running), trouble);
         items.extend(row.map(|row| ProfileRow { locked, ..row }));
     }
