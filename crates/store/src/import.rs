@@ -499,7 +499,7 @@ pub fn finish(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
     Ok(db.execute(sql::FINISH, params![id, now])? > 0)
 }
 
-/// Promises to take an import back. False when it has not ended, changed nothing, or is taken back already.
+/// Promises to take an import back. False when it has not ended, or is taken back already.
 pub fn begin_undo(db: &dyn Db, id: i64) -> Result<bool> {
     Ok(db.execute(sql::BEGIN_UNDO, params![id])? > 0)
 }
