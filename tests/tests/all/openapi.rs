@@ -72,6 +72,9 @@ fn everything_described_is_there_and_answers_as_described() {
     let sub = agency.subaccount("Acme");
     let api = sluice.http().get("/openapi.json").expect(200).json();
     sub.import("tag=hot", people("ann", 3));
+    // One that waits for its columns to be mapped: only then they can be looked at.
+    let waiting = sub.upload("preview=1", people("bo", 3)).to_string();
+    let waiting = waiting.trim_matches('"');
     sub.profile(&sink);
     sub.rule("hot", "Hello", "Hi");
     sink.wait_for(3);
@@ -88,7 +91,11 @@ fn everything_described_is_there_and_answers_as_described() {
             false => &caller,
         };
         let node = if method == "GET" { "local" } else { "1" };
-        let url = filled(&path, &sub, node, operation);
+        let path_of_one = match path.ends_with("/imports/{id}/preview") {
+            true => &path.replace("{id}", waiting),
+            false => &path,
+        };
+        let url = filled(path_of_one, &sub, node, operation);
         let body = if method == "GET" {
             Vec::new()
         } else {
