@@ -30,11 +30,8 @@ update profile set next_at = ?2, pause_ms = ?3, last_rule_id = ?4 where id = ?1;
 -- The pause is counted from here.
 update profile set next_at = ?2 + pause_ms where id = (select profile_id from request where id = ?1);
 
--- name: began-for-domain
-update recipient_domain set last_at = ?2 where request_id = ?1;
-
--- name: renewed-for-domain
--- What has not begun may begin later than was thought.
+-- name: move-writing
+-- It began, or may begin later than was thought.
 update recipient_domain set last_at = ?2 where request_id = ?1;
 
 -- name: forget-writing

@@ -234,7 +234,7 @@ pub fn begin(db: &dyn Db, id: i64, token: &str, now: i64, lease_until: i64) -> R
             db.execute(profile::BEGAN, params![id, now])?;
         }
         if row.int(1) > 0 {
-            db.execute(profile::BEGAN_FOR_DOMAIN, params![id, now])?;
+            db.execute(profile::MOVE_WRITING, params![id, now])?;
         }
         Ok(true)
     })
@@ -247,7 +247,7 @@ pub fn renew(db: &dyn Db, id: i64, token: &str, lease_until: i64) -> Result<bool
             return Ok(false);
         };
         if row.opt_int(0).is_none() {
-            db.execute(profile::RENEWED_FOR_DOMAIN, params![id, lease_until])?;
+            db.execute(profile::MOVE_WRITING, params![id, lease_until])?;
         }
         Ok(true)
     })

@@ -21,9 +21,14 @@ fn mark(id: &str) -> i64 {
     i64::from(i32::from_be_bytes([a & 0x7f, b, c, d]).max(1))
 }
 
+/// Whether a tenant's database is a file that bears a mark.
+fn is_marked(db: &dyn Db, tenant: &Tenant) -> bool {
+    matches!(tenant.place, Place::Slot(_)) && db.engine() == Engine::Sqlite
+}
+
 /// Whether a file does not bear the mark of another tenant.
 pub(crate) fn is_own(db: &dyn Db, tenant: &Tenant) -> Result<bool> {
-    if !matches!(tenant.place, Place::Slot(_)) || db.engine() != Engine::Sqlite {
+    if !is_marked(db, tenant) {
         return Ok(true);
     }
     let found = found(db)?;
@@ -36,7 +41,7 @@ fn found(db: &dyn Db) -> Result<i64> {
 
 /// Makes a file the tenant's own, when it is, or nobody's. False: it holds what is somebody else's.
 pub(crate) fn claim(db: &dyn Db, tenant: &Tenant) -> Result<bool> {
-    if !matches!(tenant.place, Place::Slot(_)) || db.engine() != Engine::Sqlite {
+    if !is_marked(db, tenant) {
         return Ok(true);
     }
     let mark = mark(&tenant.id);

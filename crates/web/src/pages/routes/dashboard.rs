@@ -86,6 +86,7 @@ fn waits(scope: &Scope<'_>, senders: &[Profile]) -> Result<Vec<Wait>, Problem> {
         until,
     };
     let mut waits = Vec::new();
+    let no_worker = api::no_worker(scope)?;
     if let (n @ 1.., Some(reason)) = request::held_unplanned(db, now)? {
         waits.push(wait(n, "Profiles", &reason, None));
     }
@@ -105,8 +106,8 @@ fn waits(scope: &Scope<'_>, senders: &[Profile]) -> Result<Vec<Wait>, Problem> {
                     waits.push(wait(due, &p.name, &hold.reason, Some(hold.until)));
                 }
                 _ => {
-                    if let Some(reason) = api::no_worker(scope)? {
-                        waits.push(wait(due, &p.name, &reason, None));
+                    if let Some(reason) = &no_worker {
+                        waits.push(wait(due, &p.name, reason, None));
                     }
                 }
             }
