@@ -9,6 +9,10 @@ use crate::params;
 use crate::port::{BATCH, Db, Engine, Result, Row, Value, insert_many, one};
 use crate::queries::lead as sql;
 
+mod list;
+
+pub use list::{By, Cursor, Listed, Query, Sort, list, list_json, listed};
+
 /// One lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lead {
@@ -53,108 +57,6 @@ fn from_row(mut r: Row) -> Lead {
         created_at: r.int(10),
         updated_at: r.int(11),
     }
-}
-
-/// What to list.
-#[derive(Debug, Clone, Default)]
-pub struct Query {
-    /// Leads with a smaller id than this come next; newest first.
-    pub before: Option<i64>,
-    /// At most so many.
-    pub limit: i64,
-    /// Part of a name, an address or a company.
-    pub q: Option<String>,
-    /// A tag's name.
-    pub tag: Option<String>,
-    /// An exact address, normalised.
-    pub email: Option<String>,
-}
-
-/// Lists leads, newest first.
-pub fn list(db: &dyn Db, query: &Query) -> Result<Vec<Lead>> {
-    let tags = tags(db.engine());
-    let columns = format!("{COLUMNS}, l.created_at, l.updated_at, {tags}");
-    let (text, params) = list_sql(db.engine(), &columns, query);
-    Ok(db
-        .query(&text, &params)?
-        .into_iter()
-        .map(from_row)
-        .collect())
-}
-
-/// Lists leads like [`list`], each as its id and its JSON object. The database writes the JSON: that is several times
-/// as fast as carrying a page of rows over the host boundary and writing it there.
-pub fn list_json(db: &dyn Db, query: &Query) -> Result<Vec<(i64, String)>> {
-    let built_in = Field::ALL
-        .map(|f| format!("'{0}', l.{0}", f.name()))
-        .join(", ");
-    let tags = tags(db.engine());
-    let (object, tags, data) = match db.engine() {
-        Engine::Sqlite => ("json_object", format!("json({tags})"), "json(l.data)"),
-        Engine::Postgres => (
-            "json_build_object",
-            format!("cast({tags} as json)"),
-            "cast(l.data as json)",
-        ),
-    };
-    let columns = format!(
-        "l.id, cast({object}('id', l.id, {built_in}, 'tags', {tags}, 'data', {data}, 'created_at', l.created_at, \
-         'updated_at', l.updated_at) as text)"
-    );
-    let (text, params) = list_sql(db.engine(), &columns, query);
-    Ok(db
-        .query(&text, &params)?
-        .into_iter()
-        .map(|mut r| (r.int(0), r.text(1)))
-        .collect())
-}
-
-/// The names of a lead's tags as a JSON array.
-fn tags(engine: Engine) -> String {
-    let array = match engine {
-        Engine::Sqlite => "json_group_array(t.name)",
-        Engine::Postgres => "coalesce(cast(json_agg(t.name order by x.tag_id) as text), '[]')",
-    };
-    format!("(select {array} from lead_tag x join tag t on t.id = x.tag_id where x.lead_id = l.id)")
-}
-
-fn list_sql(engine: Engine, columns: &str, query: &Query) -> (String, Vec<Value>) {
-    let mut params: Vec<Value> = vec![query.before.unwrap_or(i64::MAX).into(), query.limit.into()];
-    let mut from = "from lead l";
-    let mut conditions = String::new();
-    let mut id = "l.id";
-    if let Some(tag) = &query.tag {
-        params.push(tag.trim().to_lowercase().into());
-        // The tag's index gives the leads in the order of the list: no sort, no scan.
-        from = match engine {
-            Engine::Sqlite => "from lead_tag lt cross join lead l on l.id = lt.lead_id",
-            Engine::Postgres => "from lead_tag lt join lead l on l.id = lt.lead_id",
-        };
-        conditions.push_str(&format!(
-            " and lt.tag_id = (select id from tag where folded = ?{})",
-            params.len()
-        ));
-        id = "lt.lead_id";
-    }
-    if let Some(email) = &query.email {
-        params.push(email.into());
-        let p = params.len();
-        conditions.push_str(&format!(
-            " and l.id = (select lead_id from lead_key where kind = 'email' and value = ?{p})"
-        ));
-    }
-    if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
-        params.push(q.to_ascii_lowercase().into());
-        let p = params.len();
-        let found = ["email", "first_name", "last_name", "company", "job_title"]
-            .map(|c| format!("instr(lower(l.{c}), ?{p}) > 0"));
-        let full = format!("instr(lower(l.first_name || ' ' || l.last_name), ?{p}) > 0");
-        conditions.push_str(&format!(" and ({} or {full})", found.join(" or ")));
-    }
-    (
-        format!("select {columns} {from} where {id} < ?1{conditions} order by {id} desc limit ?2"),
-        params,
-    )
 }
 
 /// One lead.

@@ -258,6 +258,7 @@ fn audit() -> String {
         ],
         pager: Pager {
             first: None,
+            previous: None,
             next: Some(s("?cursor=c7")),
         },
     };

@@ -7,6 +7,7 @@ use domain::identity::{Identity, Role};
 
 use super::pages::api_key::{ApiKeyRow, ApiKeys, NewKey};
 use super::pages::approval::{Approvals, Draft};
+use super::pages::conditions::{Conditions, Row, subjects};
 use super::pages::dashboard::{Dashboard, Numbers, ProfileUse, Setup, Wait};
 use super::pages::error::ErrorPage;
 use super::pages::import::{
@@ -457,6 +458,7 @@ fn imports(lead: &str) -> Vec<(&'static str, String)> {
         items: import_rows(),
         pager: Pager {
             first: None,
+            previous: None,
             next: Some(s("?cursor=5")),
         },
         name: Field::default(),
@@ -666,6 +668,18 @@ fn leads(lead: &str) -> Vec<(&'static str, String)> {
     ];
     let tags = vec![s("fair-2026"), s("hot"), s("no-reply"), s("warm")];
     let list = Leads {
+        conditions: Conditions {
+            rows: vec![Row {
+                on: s("data.plan"),
+                op: s("is"),
+                value: Field::of("gold").refused("Type a value."),
+            }],
+            any: true,
+            json: Field::of("{\"tag\": \"hot\"}"),
+        },
+        subjects: subjects(&[s("plan")]),
+        sort: s(""),
+        error: None,
         page: tenant(),
         q: String::new(),
         tag: s("fair-2026"),
@@ -674,10 +688,15 @@ fn leads(lead: &str) -> Vec<(&'static str, String)> {
         items,
         pager: Pager {
             first: Some(s("?before=4219")),
+            previous: None,
             next: Some(s("?cursor=4212")),
         },
     };
     let none = Leads {
+        conditions: Conditions::default(),
+        subjects: subjects(&[s("plan")]),
+        sort: s(""),
+        error: None,
         page: tenant(),
         q: s("\"quoted\" & <odd>"),
         tag: String::new(),
@@ -687,6 +706,10 @@ fn leads(lead: &str) -> Vec<(&'static str, String)> {
         pager: Pager::default(),
     };
     let empty = Leads {
+        conditions: Conditions::default(),
+        subjects: subjects(&[s("plan")]),
+        sort: s(""),
+        error: None,
         page: tenant(),
         q: String::new(),
         tag: String::new(),
@@ -1041,6 +1064,7 @@ fn rules(lead: &str) -> Vec<(&'static str, String)> {
         ],
         pager: Pager {
             first: None,
+            previous: None,
             next: Some(s("?cursor=4213")),
         },
         preview: Some(Preview {
@@ -1162,6 +1186,7 @@ fn requests(lead: &str) -> Vec<(&'static str, String)> {
         items: request_rows(lead),
         pager: Pager {
             first: None,
+            previous: None,
             next: Some(s("?kind=outreach&cursor=1842")),
         },
     };

@@ -40,6 +40,13 @@ impl Form {
         Self(request.form())
     }
 
+    /// The form that a query says.
+    #[must_use]
+    pub fn of_query(request: &Request) -> Self {
+        let pairs = url::form_urlencoded::parse(request.query.as_bytes());
+        Self(pairs.into_owned().collect())
+    }
+
     /// What was typed into a field; empty when the field is absent.
     #[must_use]
     pub fn get(&self, name: &str) -> &str {

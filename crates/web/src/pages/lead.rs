@@ -2,10 +2,11 @@
 
 use askama::Template;
 
+use super::conditions::{Conditions, OPS};
 use super::request::RequestRow;
-use super::{Page, Pager, Pair, filters, view};
+use super::{Choice, Page, Pager, Pair, filters, view};
 
-/// `GET {base}/leads?q&tag&cursor`.
+/// `GET {base}/leads?q&tag&sort&cursor`, and the rows of a filter: `on_1`, `op_1`, `value_1` and so on, `any`, `filter`.
 #[derive(Debug, Template)]
 #[template(path = "lead/list.html")]
 pub struct Leads {
@@ -17,6 +18,14 @@ pub struct Leads {
     pub tag: String,
     /// Tags to choose from.
     pub tags: Vec<String>,
+    /// The filter as it was typed.
+    pub conditions: Conditions,
+    /// What rows can be about, in groups.
+    pub subjects: Vec<(&'static str, Vec<Choice>)>,
+    /// The chosen order.
+    pub sort: String,
+    /// What is wrong with the search as a whole.
+    pub error: Option<String>,
     /// Leads in all, when that is known without counting.
     pub total: Option<i64>,
     /// One page of them.
@@ -27,8 +36,13 @@ pub struct Leads {
 view!(Leads, "leads");
 
 impl Leads {
-    fn filtered(&self) -> bool {
-        !self.q.is_empty() || !self.tag.is_empty()
+    /// Orders that people can choose.
+    const SORTS: [(&'static str, &'static str); 2] =
+        [("-created", "newest first"), ("created", "oldest first")];
+
+    /// Whether not all leads are meant.
+    pub fn filtered(&self) -> bool {
+        !self.q.is_empty() || !self.tag.is_empty() || self.conditions.are_there()
     }
 }
 

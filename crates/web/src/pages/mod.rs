@@ -9,6 +9,7 @@ pub mod api_key;
 pub mod approval;
 pub mod assets;
 pub mod audit;
+pub mod conditions;
 pub mod confirmation;
 pub mod dashboard;
 pub mod error;
@@ -349,11 +350,13 @@ impl Choice {
     }
 }
 
-/// Links from a page of a list, complete with query (`?cursor=…&q=…`). Cursors lead forward only.
+/// Links from a page of a list, complete with query (`?cursor=…&q=…`). Most cursors lead forward only.
 #[derive(Debug, Clone, Default)]
 pub struct Pager {
     /// The first page, on any other.
     pub first: Option<String>,
+    /// The page before, where a list can go back.
+    pub previous: Option<String>,
     /// The page after, when there is one.
     pub next: Option<String>,
 }

@@ -173,6 +173,8 @@ pub fn action(method: &Method, path: &[&str]) -> Action {
         ) => Action::Write,
         (_, ["settings", ..]) => Action::Manage,
         (&Method::GET | &Method::HEAD, _) => Action::Read,
+        // A filter may be too long for an address.
+        (&Method::POST, ["api", "v1", "leads", "search"]) => Action::Read,
         (_, ["api", "v1", "settings" | "logo" | "domains", ..]) => Action::Manage,
         _ => Action::Write,
     }

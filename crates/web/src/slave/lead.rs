@@ -7,10 +7,10 @@ use domain::mapping::Mode;
 use domain::merge::{Verdict, merge};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::lead::{self, Lead, Query, Source};
+use store::lead::{self, Lead, Source};
 use store::{tag, transaction};
 
-use crate::http::{Answer, Problem, Request, Response};
+use crate::http::{Answer, Problem, Response};
 use crate::input;
 use crate::slave::Scope;
 
@@ -60,70 +60,6 @@ impl From<Lead> for View {
             updated_at: lead.updated_at,
         }
     }
-}
-
-/// What a list takes, with one more item than asked for, so that the end is known.
-///
-/// # Errors
-/// 422 for a wrong parameter.
-pub fn query(request: &Request) -> Result<Query, Problem> {
-    let email = request
-        .param("email")
-        .map(|e| domain::address::normalize(&e).unwrap_or(e));
-    Ok(Query {
-        before: input::cursor(request.param("cursor"))?,
-        limit: input::limit(request.param("limit"))?,
-        q: request.param("q"),
-        tag: request.param("tag"),
-        email,
-    })
-}
-
-/// A page of leads and the cursor behind it.
-///
-/// # Errors
-/// When the store fails.
-pub fn page(scope: &Scope<'_>, query: &Query) -> Result<(Vec<Lead>, Option<String>), Problem> {
-    let one_more = Query {
-        limit: query.limit + 1,
-        ..query.clone()
-    };
-    let mut leads = lead::list(&*scope.db, &one_more)?;
-    let more = leads.len() as i64 > query.limit;
-    leads.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
-    let next = leads
-        .last()
-        .filter(|_| more)
-        .map(|l| input::cursor_text(l.id));
-    Ok((leads, next))
-}
-
-/// `GET /leads`
-///
-/// # Errors
-/// 422 for a wrong parameter.
-pub fn list(scope: &Scope<'_>, request: &Request) -> Answer {
-    let query = query(request)?;
-    let mut leads = lead::list_json(
-        &*scope.db,
-        &Query {
-            limit: query.limit + 1,
-            ..query.clone()
-        },
-    )?;
-    let more = leads.len() as i64 > query.limit;
-    leads.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
-    let next = leads
-        .last()
-        .filter(|_| more)
-        .map_or("null".to_owned(), |(id, _)| {
-            format!("\"{}\"", input::cursor_text(*id))
-        });
-    let items: Vec<_> = leads.into_iter().map(|(_, json)| json).collect();
-    Ok(Response::json_text(
-        200,
-        format!("{{\"items\":[{}],\"next_cursor\":{next}}}", items.join(",")),
-    ))
 }
 
 /// `GET /leads/{id}`

@@ -13,6 +13,7 @@ pub mod profile;
 pub mod request;
 pub mod reversal;
 pub mod rule;
+pub mod search;
 pub mod settings;
 pub mod site;
 pub mod timeline;
@@ -219,7 +220,8 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["imports", id, "cancellation"]) if *m == post => mapping::cancel(scope, id),
         (m, ["imports", id, "reversal"]) if *m == post => reversal::begin(scope, id),
         (m, ["imports", id, "kept"]) if *m == get => reversal::kept(scope, id),
-        (m, ["leads"]) if *m == get => lead::list(scope, request),
+        (m, ["leads"]) if *m == get => search::list(scope, request),
+        (m, ["leads", "search"]) if *m == post => search::search(scope, request),
         (m, ["leads"]) if *m == post => lead::upsert(scope, &request.json()?),
         (m, ["leads", id]) if *m == get => lead::get(scope, id),
         (m, ["tags"]) if *m == get => lead::tags(scope),

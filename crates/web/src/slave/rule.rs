@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::filter::{DEPTH_MAX, Filter};
+use domain::filter::Filter;
 use domain::rule::{Action, DELAY_MAX, Trigger};
 use domain::template;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use store::{content, event, lead, transaction};
 use crate::http::{Answer, Problem, Response};
 use crate::input;
 use crate::slave::Scope;
+use crate::slave::search::check_filter;
 
 /// What a new rule takes.
 #[derive(Debug, Deserialize)]
@@ -54,11 +55,8 @@ fn check(scope: &Scope<'_>, input: &NewRule) -> Result<(), Problem> {
             format!("must be from 0 to {DELAY_MAX} seconds"),
         ));
     }
-    if input.filter.as_ref().is_some_and(|f| f.depth() > DEPTH_MAX) {
-        return Err(Problem::invalid(
-            "filter",
-            format!("must not nest deeper than {DEPTH_MAX}"),
-        ));
+    if let Some(filter) = &input.filter {
+        check_filter("filter", filter)?;
     }
     let Action::NewOutreach { subject, body, .. } = &input.action;
     if subject.trim().is_empty() {

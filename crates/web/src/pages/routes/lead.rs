@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use domain::filter::Filter;
 use domain::lead::Field;
 use store::event::{self, Event};
+use store::lead::Cursor;
 use store::request::Query;
 use store::{import, lead, suppression, tag};
 
@@ -11,9 +13,12 @@ use super::names::{Names, full_name, lead_name, request_rows};
 use super::pager;
 use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
+use crate::pages::conditions::{Conditions, subjects};
+use crate::pages::form::{Form, Refusal};
 use crate::pages::lead::{Happening, Lead, LeadRow, Leads, TagOrigin};
-use crate::pages::{Page, Pair, format};
-use crate::slave::{Scope, lead as api};
+use crate::pages::{Page, Pager, Pair, format};
+use crate::slave::Scope;
+use crate::slave::search::{Search, cursor_text, read_filter};
 
 /// Requests of a lead that its page shows.
 const REQUESTS: i64 = 50;
@@ -32,46 +37,96 @@ fn row(lead: lead::Lead) -> LeadRow {
 }
 
 pub fn list(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
-    let query = api::query(request)?;
-    let (leads, next) = api::page(scope, &query)?;
-    let mut tags = tag::names(&*scope.db)?;
-    let mut chosen = query.tag.clone().unwrap_or_default();
-    let folded = chosen.trim().to_lowercase();
-    match tags.iter().find(|t| t.to_lowercase() == folded) {
-        Some(known) => chosen.clone_from(known),
-        None if !folded.is_empty() => tags.push(chosen.clone()),
-        None => {}
+    let db = &*scope.db;
+    let mut search = Search::of(request).unwrap_or_default();
+    let mut conditions = Conditions::of(&Form::of_query(request));
+    if let Some(wrong) = Some(conditions.json.value.as_str())
+        .filter(|json| !json.is_empty())
+        .and_then(|json| read_filter(json).err())
+    {
+        conditions.json.error = Refusal::of(wrong).take("filter");
     }
-    let q = query.q.clone().unwrap_or_default();
-    let all = query.q.is_none() && query.tag.is_none() && query.email.is_none();
-    let total = match all && query.before.is_none() {
-        true => Some(lead::count(&*scope.db)?),
-        false => None,
-    };
-    let email = query.email.clone().unwrap_or_default();
-    let kept = [
-        ("q", q.as_str()),
-        ("tag", chosen.as_str()),
-        ("email", email.as_str()),
-    ];
-    let cursor = request.param("cursor");
-    let view = Leads {
-        pager: pager(
-            &format!("{}/leads", page.base),
-            &kept,
-            cursor.as_deref(),
-            next.as_deref(),
-        ),
-        page,
-        tags,
-        total: total.filter(|n| *n > 0),
-        items: leads.into_iter().map(row).collect(),
-        q,
+    let (tags, chosen) = tags(scope, search.tag.as_deref())?;
+    let mut view = Leads {
+        subjects: subjects(&lead::custom_fields(db)?),
+        q: search.q.clone().unwrap_or_default(),
         tag: chosen,
+        sort: search.sort.clone().unwrap_or_default(),
+        tags,
+        error: None,
+        total: None,
+        items: Vec::new(),
+        pager: Pager::default(),
+        conditions: Conditions::default(),
+        page,
     };
-    Ok(Response::html(200, view.render()))
+    let rows = conditions
+        .filter()
+        .filter(|_| conditions.json.error.is_none());
+    let found = match rows {
+        Some(rows) => {
+            search.filter = Some(Filter::And(
+                search.filter.into_iter().chain([rows]).collect(),
+            ));
+            search.limit = Some(input::limit(request.param("limit"))?);
+            search.query(scope.cx.now).map(Some)
+        }
+        None => Ok(None),
+    };
+    view.conditions = conditions;
+    match found {
+        Ok(Some(query)) => fill(scope, &mut view, &query)?,
+        Ok(None) => view.error = Some("The filter cannot be read. See below.".to_owned()),
+        Err(problem) => view.error = Refusal::of(problem).rest(),
+    }
+    let status = if view.error.is_some() { 422 } else { 200 };
+    Ok(Response::html(status, view.render()))
 }
 
+/// The tags to choose from, and the chosen one as it is written.
+fn tags(scope: &Scope<'_>, chosen: Option<&str>) -> Result<(Vec<String>, String), Problem> {
+    let mut tags = tag::names(&*scope.db)?;
+    let chosen = chosen.unwrap_or_default();
+    let folded = chosen.trim().to_lowercase();
+    let known = tags.iter().find(|t| t.to_lowercase() == folded);
+    let chosen = known.cloned().unwrap_or_else(|| chosen.to_owned());
+    if !folded.is_empty() && !tags.contains(&chosen) {
+        tags.push(chosen.clone());
+    }
+    Ok((tags, chosen))
+}
+
+/// Finds the leads of a page.
+fn fill(scope: &Scope<'_>, view: &mut Leads, query: &lead::Query) -> Result<(), Problem> {
+    let db = &*scope.db;
+    let listed = lead::listed(db, query)?;
+    if !view.filtered() && query.email.is_none() && query.from.is_none() {
+        view.total = Some(lead::count(db)?).filter(|n| *n > 0);
+    }
+    view.items = listed.items.into_iter().map(row).collect();
+    let email = query.email.clone().unwrap_or_default();
+    let mut kept = vec![
+        ("q".to_owned(), view.q.clone()),
+        ("tag".to_owned(), view.tag.clone()),
+        ("email".to_owned(), email),
+        ("sort".to_owned(), view.sort.clone()),
+    ];
+    kept.extend(view.conditions.pairs());
+    let kept: Vec<_> = kept.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let path = format!("{}/leads", view.page.base);
+    let link = |cursor: Option<Cursor>| {
+        let cursor = cursor.map(cursor_text)?;
+        pager(&path, &kept, None, Some(&cursor)).next
+    };
+    view.pager = Pager {
+        first: pager(&path, &kept, query.from.map(|_| ""), None).first,
+        previous: link(listed.previous),
+        next: link(listed.next),
+    };
+    Ok(())
+}
+
+/// What people call a field.
 pub fn label(field: Field) -> &'static str {
     match field {
         Field::Email => "E-mail",

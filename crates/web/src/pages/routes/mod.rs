@@ -9,6 +9,7 @@ mod dashboard;
 mod import;
 mod invite;
 mod lead;
+pub use lead::label;
 mod letter;
 mod limits;
 mod mapping;
@@ -428,6 +429,7 @@ fn pager(path: &str, kept: &[(&str, &str)], cursor: Option<&str>, next: Option<&
     };
     Pager {
         first: cursor.map(|_| link(None)),
+        previous: None,
         next: next.map(|next| link(Some(next))),
     }
 }

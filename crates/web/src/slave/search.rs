@@ -1,0 +1,157 @@
+//! Searches for leads over the API: by filter, text, tag and address, in some order, page by page.
+
+use domain::filter::Filter;
+use serde::Deserialize;
+use store::lead::{self, Cursor, Query, Sort};
+
+use crate::http::{Answer, Problem, Request, Response};
+use crate::slave::Scope;
+use crate::{input, json};
+
+/// What `POST /leads/search` takes, and `GET /leads` as parameters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Search {
+    /// Who is meant; everybody when it is absent.
+    pub filter: Option<Filter>,
+    /// A text to find.
+    pub q: Option<String>,
+    /// A tag's name.
+    pub tag: Option<String>,
+    /// An exact address.
+    pub email: Option<String>,
+    /// `-created` when it is absent.
+    pub sort: Option<String>,
+    /// Leads on a page.
+    pub limit: Option<i64>,
+    /// Where the page begins or ends.
+    pub cursor: Option<String>,
+}
+
+impl Search {
+    /// What the parameters of a list say.
+    ///
+    /// # Errors
+    /// 422 for a filter that is none, or a limit.
+    pub fn of(request: &Request) -> Result<Search, Problem> {
+        let filter = request.param("filter");
+        Ok(Search {
+            filter: filter.map(|json| read_filter(&json)).transpose()?,
+            q: request.param("q"),
+            tag: request.param("tag"),
+            email: request.param("email"),
+            sort: request.param("sort"),
+            limit: Some(input::limit(request.param("limit"))?),
+            cursor: request.param("cursor"),
+        })
+    }
+
+    /// The search as the store takes it.
+    ///
+    /// # Errors
+    /// 422 with the field that is wrong.
+    pub fn query(self, now: i64) -> Result<Query, Problem> {
+        let filter = self.filter.unwrap_or(Filter::And(Vec::new()));
+        check_filter("filter", &filter)?;
+        let email = self.email.filter(|email| !email.is_empty());
+        let named = self.sort.as_deref().filter(|s| !s.is_empty());
+        let sort = match named {
+            None => Sort::default(),
+            Some(name) => Sort::from_name(name).ok_or_else(|| {
+                let known = "must be id or created, with a - before it for the newest first";
+                Problem::invalid("sort", known)
+            })?,
+        };
+        let limit = self.limit.unwrap_or(50);
+        if !(1..=200).contains(&limit) {
+            return Err(Problem::invalid("limit", "must be a number from 1 to 200"));
+        }
+        Ok(Query {
+            filter: filter.at(now),
+            q: self.q,
+            tag: self.tag.filter(|tag| !tag.trim().is_empty()),
+            email: email.map(|e| domain::address::normalize(&e).unwrap_or(e)),
+            sort,
+            from: self.cursor.map(|c| cursor(&c)).transpose()?,
+            limit,
+        })
+    }
+}
+
+/// The filter that a text says in JSON.
+///
+/// # Errors
+/// 422 that says what is wrong.
+pub fn read_filter(text: &str) -> Result<Filter, Problem> {
+    json::parse(text.as_bytes()).map_err(|problem: Problem| {
+        let said = problem.errors.first();
+        let said = said.map(|e| format!("{}: {}", e.field, e.message));
+        Problem::invalid("filter", said.unwrap_or(problem.detail))
+    })
+}
+
+/// Checks a filter that is in the field `name`.
+///
+/// # Errors
+/// 422 that names the condition.
+pub fn check_filter(name: &str, filter: &Filter) -> Result<(), Problem> {
+    filter.check().map_err(|wrong| match wrong.path.as_str() {
+        "" => Problem::invalid(name, wrong.message),
+        path => Problem::invalid(format!("{name}.{path}"), wrong.message),
+    })
+}
+
+/// A cursor as it is shown: `c7` begins after lead 7, `p7` ends before it.
+fn cursor(text: &str) -> Result<Cursor, Problem> {
+    let (back, id) = match text.strip_prefix('p') {
+        Some(id) => (true, Some(id)),
+        None => (false, text.strip_prefix('c')),
+    };
+    let id = id.and_then(|id| id.parse().ok());
+    let id = id.ok_or_else(|| {
+        Problem::invalid(
+            "cursor",
+            "use a next_cursor or prev_cursor that this list gave",
+        )
+    })?;
+    Ok(Cursor { id, back })
+}
+
+/// A cursor to show.
+pub fn cursor_text(cursor: Cursor) -> String {
+    match cursor.back {
+        true => format!("p{}", cursor.id),
+        false => format!("c{}", cursor.id),
+    }
+}
+
+fn answer(scope: &Scope<'_>, query: &Query) -> Answer {
+    let listed = lead::list_json(&*scope.db, query)?;
+    let shown = |cursor: Option<Cursor>| {
+        cursor.map_or("null".to_owned(), |c| format!("\"{}\"", cursor_text(c)))
+    };
+    let (next, previous) = (shown(listed.next), shown(listed.previous));
+    let items: Vec<_> = listed.items.into_iter().map(|(_, json)| json).collect();
+    let items = items.join(",");
+    Ok(Response::json_text(
+        200,
+        format!("{{\"items\":[{items}],\"next_cursor\":{next},\"prev_cursor\":{previous}}}"),
+    ))
+}
+
+/// `GET /leads`
+///
+/// # Errors
+/// 422 for a wrong parameter.
+pub fn list(scope: &Scope<'_>, request: &Request) -> Answer {
+    answer(scope, &Search::of(request)?.query(scope.cx.now)?)
+}
+
+/// `POST /leads/search`
+///
+/// # Errors
+/// 422 for a wrong field.
+pub fn search(scope: &Scope<'_>, request: &Request) -> Answer {
+    let search: Search = request.json()?;
+    answer(scope, &search.query(scope.cx.now)?)
+}

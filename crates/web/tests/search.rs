@@ -1,0 +1,135 @@
+//! Searching leads: by the API and by the form, on both engines.
+
+mod site;
+
+use http::Method;
+use serde_json::{Value, json};
+use site::{Person, Site, text};
+
+fn leads(person: &Person<'_>, base: &str) {
+    for (email, country, plan, tag) in [
+        ("ann@x.test", "Peru", "gold", "hot"),
+        ("bob@x.test", "Chile", "12", "hot"),
+        ("cyd@x.test", "Peru", "7", "cold"),
+    ] {
+        let lead =
+            json!({"email": email, "country": country, "tags": [tag], "data": {"plan": plan}});
+        let path = format!("{base}/api/v1/leads");
+        let made = person.call(Method::POST, &path, &lead.to_string());
+        assert_eq!(made.status, 201, "{}", text(&made));
+    }
+}
+
+fn search(person: &Person<'_>, base: &str, body: &Value) -> (u16, Value) {
+    let path = format!("{base}/api/v1/leads/search");
+    let answer = person.call(Method::POST, &path, &body.to_string());
+    let status = answer.status.as_u16();
+    (status, serde_json::from_str(&text(&answer)).expect("JSON"))
+}
+
+fn emails(found: &Value) -> Vec<&str> {
+    let items = found["items"].as_array().expect("items").iter();
+    items.map(|l| l["email"].as_str().expect("text")).collect()
+}
+
+#[test]
+fn a_filter_finds_leads_and_pages_lead_both_ways() {
+    let site = Site::new();
+    let person = site.sign_up("ann@agency.test");
+    let base = person.sub_account("Acme");
+    leads(&person, &base);
+    let find = |body: Value| search(&person, &base, &body);
+
+    let filter = json!({"and": [{"tag": "HOT"}, {"not": {"field": {"name": "plan", "op": "gt", "value": 10}}}]});
+    let (status, found) = find(json!({"filter": filter}));
+    assert_eq!((status, emails(&found)), (200, vec!["ann@x.test"]));
+    let recent = json!({"created": {"within_days": 1}});
+    let (_, found) = find(json!({"filter": recent, "sort": "created", "limit": 2}));
+    assert_eq!(emails(&found), ["ann@x.test", "bob@x.test"]);
+    assert_eq!(found["prev_cursor"], Value::Null);
+    let (_, second) = find(json!({"sort": "created", "limit": 2, "cursor": found["next_cursor"]}));
+    assert_eq!(emails(&second), ["cyd@x.test"]);
+    assert_eq!(second["next_cursor"], Value::Null);
+    let (_, first) = find(json!({"sort": "created", "limit": 2, "cursor": second["prev_cursor"]}));
+    assert_eq!(emails(&first), ["ann@x.test", "bob@x.test"]);
+    assert_eq!(first["prev_cursor"], Value::Null);
+    assert_eq!(first["next_cursor"], found["next_cursor"]);
+
+    let query = url::form_urlencoded::byte_serialize(
+        br#"{"field":{"name":"country","op":"eq","value":"peru"}}"#,
+    );
+    let path = format!("{base}/api/v1/leads?filter={}", query.collect::<String>());
+    let found: Value = serde_json::from_str(&text(&person.get(&path))).expect("JSON");
+    assert_eq!(emails(&found), ["cyd@x.test", "ann@x.test"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_filter_is_named() {
+    let site = Site::new();
+    let person = site.sign_up("ann@agency.test");
+    let base = person.sub_account("Acme");
+    let deep = (0..25).fold(json!({"tag": "a"}), |inner, _| json!({"not": inner}));
+    for (body, field) in [
+        (json!({"filter": deep}), "filter"),
+        (
+            json!({"filter": {"and": [{"field": {"name": "n", "op": "lt", "value": "few"}}]}}),
+            "filter.and[0].field.value",
+        ),
+        (json!({"sort": "shoe size"}), "sort"),
+        (json!({"limit": 0}), "limit"),
+        (json!({"cursor": "x"}), "cursor"),
+        (json!({"filter": {"near": "Lima"}}), "filter"),
+    ] {
+        let (status, problem) = search(&person, &base, &body);
+        assert_eq!(status, 422, "{body}");
+        let told = problem["errors"][0]["field"].as_str().expect("a field");
+        assert!(told.starts_with(field), "{body}: {problem}");
+    }
+    for query in [
+        "filter=%7B",
+        "filter=%5B%5D",
+        "limit=x",
+        "filter=%7B%22x%22%3A1%7D",
+    ] {
+        let page = person.get(&format!("{base}/api/v1/leads?{query}"));
+        assert_eq!(page.status, 422, "{query}: {}", text(&page));
+    }
+}
+
+#[test]
+fn the_form_builds_a_filter_without_a_script() {
+    let site = Site::new();
+    let person = site.sign_up("ann@agency.test");
+    let base = person.sub_account("Acme");
+    leads(&person, &base);
+    let page = |query: &str| {
+        let page = person.get(&format!("{base}/leads?{query}"));
+        (page.status.as_u16(), text(&page))
+    };
+    let (status, html) =
+        page("on_1=country&op_1=is&value_1=peru&on_2=data.plan&op_2=more&value_2=5");
+    assert_eq!(status, 200);
+    assert!(html.contains("cyd@x.test") && !html.contains("ann@x.test") && !html.contains("bob@x"));
+    assert!(html.contains("name=\"on_3\""), "there is room for one more");
+    let (_, html) =
+        page("on_1=tag&op_1=is_not&value_1=hot&on_2=data.plan&op_2=is&value_2=12&any=1");
+    assert!(html.contains("cyd@x.test") && html.contains("bob@x.test") && !html.contains("ann@x"));
+    let (_, html) = page("on_1=did.mailed&op_1=unknown&limit=2");
+    let next = html.split("rel=\"next\"").nth(1).expect("a next page");
+    let next = next.split('"').nth(1).expect("a link");
+    assert!(
+        next.contains("on_1=did.mailed")
+            && next.contains("op_1=unknown")
+            && next.contains("cursor=c2"),
+        "the next page keeps the filter: {next}"
+    );
+    let (status, html) = page("on_1=created&op_1=contains&value_1=x");
+    assert_eq!(status, 422);
+    assert!(html.contains("id=\"value_1-problem\"") && html.contains("Nothing was searched"));
+    let (status, html) = page("filter=%7B%22tag%22%3A%22cold%22%7D");
+    assert!(status == 200 && html.contains("cyd@x.test") && !html.contains("bob@x.test"));
+    let (status, html) = page("filter=%3Cb%3E");
+    assert!(status == 422 && html.contains("filter-problem") && !html.contains("<b>"));
+    let (status, _) = page("sort=shoe");
+    assert_eq!(status, 422);
+}
