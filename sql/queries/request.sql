@@ -1,7 +1,7 @@
 -- name: unplanned
 -- Due requests that have no profile yet, newest first.
 select r.id from request r
-where r.status = 'pending' and r.profile_id is null and r.awaits_approval = 0 and r.run_at <= ?1
+where r.kind = 'outreach' and r.status = 'pending' and r.profile_id is null and r.awaits_approval = 0 and r.run_at <= ?1
 order by r.run_at desc, r.id desc limit ?2;
 
 -- name: abort-suppressed
@@ -11,7 +11,7 @@ update request set status = 'aborted', finished_at = ?1, updated_at = ?1,
 where id in (
   select r.id from (
     select id, lead_id from request
-    where status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1
+    where kind = 'outreach' and status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1
     order by run_at desc, id desc limit ?2) r
   join lead l on l.id = r.lead_id join suppression s on s.value = l.email
 )
@@ -22,7 +22,7 @@ update request set status = 'failed', finished_at = ?1, updated_at = ?1, error =
 where id in (
   select r.id from (
     select id, lead_id from request
-    where status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1
+    where kind = 'outreach' and status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1
     order by run_at desc, id desc limit ?2) r
   left join lead l on l.id = r.lead_id where l.email is null
 )
@@ -31,7 +31,7 @@ returning id, lead_id, profile_id, rule_id;
 -- name: hold-unplanned
 -- Says why nothing happens; only rows that did not say so yet are written.
 update request set wait_reason = ?1, updated_at = ?2
-where status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?2 and wait_reason is distinct from ?1;
+where kind = 'outreach' and status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?2 and wait_reason is distinct from ?1;
 
 -- name: rules-that-wait
 -- The rules whose requests wait for a profile, one look at the index for each; 0 is for those of no rule.
@@ -91,14 +91,14 @@ returning id, lead_id, profile_id, rule_id;
 -- name: abort-of-lead
 -- Somebody does not want mail: what has not begun is not sent.
 update request set status = 'aborted', error = ?2, finished_at = ?3, updated_at = ?3, awaits_approval = 0
-where lead_id = ?1 and (status = 'pending' or (status = 'running' and begun_at is null))
+where lead_id = ?1 and kind = 'outreach' and (status = 'pending' or (status = 'running' and begun_at is null))
 returning id, profile_id, rule_id;
 
 -- name: next-lease-end
 select min(lease_until) from request where status = 'running';
 
 -- name: next-unplanned
-select min(run_at) from request where status = 'pending' and profile_id is null and awaits_approval = 0;
+select min(run_at) from request where kind = 'outreach' and status = 'pending' and profile_id is null and awaits_approval = 0;
 
 -- name: next-planned
 select min(run_at) from request where status = 'pending' and profile_id is not null and awaits_approval = 0;
@@ -118,12 +118,12 @@ from request r left join profile p on p.id = r.profile_id where r.id = ?1;
 -- A person takes back what has not begun.
 update request set status = 'canceled', finished_at = ?2, updated_at = ?2, wait_reason = null, wait_until = null, awaits_approval = 0
 where id = ?1 and status = 'pending'
-returning id, lead_id, profile_id, rule_id;
+returning id, lead_id, profile_id, rule_id, kind;
 
 -- name: note-unbegun
 -- What `cancel-unbegun` is about to end, for the log.
 insert into event (at, kind, lead_id, rule_id, profile_id, request_id)
-select cast(?1 as bigint), 'outreach_canceled', lead_id, rule_id, profile_id, id from request
+select cast(?1 as bigint), kind || '_canceled', lead_id, rule_id, profile_id, id from request
 where status = 'pending' or (status = 'running' and begun_at is null);
 
 -- name: cancel-unbegun
@@ -138,8 +138,8 @@ select status, count(*) from request where rule_id = ?1 group by status;
 -- How many are due without a profile, and why the oldest of them waits.
 select count(*), (
   select wait_reason from request
-  where status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1 order by run_at limit 1)
-from request where status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1;
+  where kind = 'outreach' and status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1 order by run_at limit 1)
+from request where kind = 'outreach' and status = 'pending' and profile_id is null and awaits_approval = 0 and run_at <= ?1;
 
 -- name: retrying
 -- What each profile will try again later: how much, when first, and what went wrong.
@@ -158,3 +158,20 @@ select profile_id, count(*) from request where status = 'running' group by profi
 -- name: any-begun
 -- Whether a worker has begun something that it is to report on.
 select 1 from request where status = 'running' and begun_at is not null and lease_until > ?1 limit 1;
+
+-- name: note-unbegun-of-rule
+-- What `cancel-unbegun-of-rule` is about to end, for the log.
+insert into event (at, kind, lead_id, rule_id, profile_id, request_id)
+select cast(?1 as bigint), kind || '_canceled', lead_id, rule_id, profile_id, id from request
+where rule_id = ?2 and (status = 'pending' or (status = 'running' and begun_at is null));
+
+-- name: cancel-unbegun-of-rule
+update request set status = 'canceled', error = ?3, finished_at = ?1, updated_at = ?1, wait_reason = null, wait_until = null,
+  awaits_approval = 0
+where rule_id = ?2 and (status = 'pending' or (status = 'running' and begun_at is null));
+
+-- name: of-repliers
+-- Requests under a lease whose rule is not for leads that ever wrote, and whose lead did.
+select q.id from request q join rule r on r.id = q.rule_id
+where q.lease_token = ?1 and q.status = 'running' and q.profile_id = ?2 and r.skip_repliers = 1
+  and exists (select 1 from event e where e.lead_id = q.lead_id and e.kind = 'replied');

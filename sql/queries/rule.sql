@@ -1,22 +1,83 @@
 -- name: insert
-insert into rule (name, trigger, filter, delay_s, action, content_id, cursor, created_at, updated_at, approval)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9) returning id;
+insert into rule (name, trigger, filter, delay_s, action, content_id, cursor, created_at, updated_at, approval, skip_repliers, active)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11) returning id;
+
+-- name: insert-version
+insert into rule_version (rule_id, version, filter, action, content_id, approval, skip_repliers, created_at)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+on conflict (rule_id, version) do update set filter = excluded.filter, action = excluded.action, content_id = excluded.content_id,
+  approval = excluded.approval, skip_repliers = excluded.skip_repliers;
 
 -- name: list
-select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at, approval from rule order by id limit 1000;
+select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at, approval, version, skip_repliers, stop_reason
+from rule where deleted_at is null order by id limit 1000;
 
 -- name: get
-select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at, approval from rule where id = ?1;
+select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at, approval, version, skip_repliers, stop_reason
+from rule where id = ?1 and deleted_at is null;
+
+-- name: names
+-- Also of those that were deleted: what they did still names them.
+select id, name from rule order by id limit 10000;
+
+-- name: change
+update rule set name = ?2, active = ?3, filter = ?4, delay_s = ?5, action = ?6, content_id = ?7, approval = ?8, skip_repliers = ?9,
+  version = ?10, updated_at = ?11, stop_reason = case when ?3 = 1 then null else stop_reason end
+where id = ?1;
+
+-- name: in-use
+-- Whether a version ever took somebody up.
+select 1 from rule_instance where rule_id = ?1 and version = ?2 limit 1;
+
+-- name: forget-versions
+-- Versions before the current one that nobody waits for.
+delete from rule_version
+where rule_id = ?1 and version < ?2 and not exists (
+  select 1 from rule_instance i where i.rule_id = rule_version.rule_id and i.version = rule_version.version and i.status = 'pending');
 
 -- name: set-active
-update rule set active = ?2, updated_at = ?3 where id = ?1;
+update rule set active = ?2, updated_at = ?3, stop_reason = case when ?2 = 1 then null else stop_reason end where id = ?1;
+
+-- name: stop
+update rule set active = 0, stop_reason = ?2, updated_at = ?3 where id = ?1;
+
+-- name: loops
+-- A lead that a rule gave up between two events, because the rule set itself off.
+select lead_id from rule_instance
+where rule_id = ?1 and event_id > ?2 and event_id <= ?3 and status = 'aborted' and root_id is not null limit 1;
+
+-- name: delete
+update rule set deleted_at = ?2, active = 0, updated_at = ?2 where id = ?1 and deleted_at is null;
+
+-- name: abort-instances
+update rule_instance set status = 'aborted', reason = ?2
+where id in (select id from rule_instance where rule_id = ?1 and status = 'pending' limit 20000);
 
 -- name: advance
 -- Compare and swap, like every cursor.
 update rule set cursor = ?3 where id = ?1 and cursor = ?2;
 
--- name: next-due-instance
-select min(i.due_at) from rule_instance i join rule r on r.id = i.rule_id and r.active = 1 where i.status = 'pending';
+-- name: look
+-- Everything that rules have to do: versions of active rules with events that they have not seen, or leads that wait.
+select w.id, w.version, w.behind, w.due_at from (
+  select r.id, v.version, case when v.version = r.version and r.cursor < l.last then 1 else 0 end as behind,
+    (select min(i.due_at) from rule_instance i where i.rule_id = r.id and i.version = v.version and i.status = 'pending') as due_at
+  from rule r join rule_version v on v.rule_id = r.id cross join (select coalesce(max(id), 0) as last from event) l
+  where r.active = 1) w
+where w.behind = 1 or w.due_at is not null
+order by w.id, w.version;
+
+-- name: version
+select filter, action, content_id, approval, skip_repliers from rule_version where rule_id = ?1 and version = ?2;
+
+-- name: bound
+-- The last of the instances of a version that are dealt with next: when it was due, and its id. None while the rule is off.
+select due_at, id from (
+  select due_at, id from rule_instance
+  where rule_id = ?1 and version = ?2 and status = 'pending' and due_at <= ?3
+    and exists (select 1 from rule r where r.id = ?1 and r.active = 1)
+  order by due_at, id limit ?4) b
+order by due_at desc, id desc limit 1;
 
 -- name: counts
 select status, count(*) from rule_instance where rule_id = ?1 group by status;

@@ -4,6 +4,7 @@ pub mod address;
 pub mod brand;
 pub mod colour;
 pub mod dialect;
+pub mod explain;
 pub mod filter;
 pub mod identity;
 pub mod lead;

@@ -124,6 +124,7 @@ fn claim_for(
     let leads = &picked.leads;
     let suppressed = suppression::among(db, leads.values().filter_map(|l| l.get(Field::Email)))?;
     turn::lease(db, &picked.ids(), c.token, c.lease_until, c.now)?;
+    let replied = request::of_repliers(db, c.token, profile.id)?;
     let (mut contents, mut pause) = (HashMap::new(), None);
     for (request, _) in &picked.requests {
         if let std::collections::hash_map::Entry::Vacant(entry) = contents.entry(request.content_id)
@@ -134,9 +135,14 @@ fn claim_for(
         let suppressed = lead
             .and_then(|l| l.get(Field::Email))
             .is_some_and(|e| suppressed.contains(e));
-        let written = match suppressed {
-            true => Err(("aborted", "The address is suppressed.".to_owned())),
-            false => write(
+        let refused = match () {
+            () if suppressed => Some("The address is suppressed."),
+            () if replied.contains(&request.id) => Some("The lead replied."),
+            () => None,
+        };
+        let written = match refused {
+            Some(reason) => Err(("aborted", reason.to_owned())),
+            None => write(
                 db,
                 c,
                 &profile,

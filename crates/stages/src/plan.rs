@@ -22,7 +22,7 @@ impl Stage for Plan {
     }
 
     fn wakes(&self) -> &'static [&'static str] {
-        &["claim", "timeline"]
+        &["claim", "rule", "timeline"]
     }
 
     fn step(&self, db: &dyn Db, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {

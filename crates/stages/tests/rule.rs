@@ -8,7 +8,7 @@ use stages::run::Stage as _;
 use store::event::{self, Event};
 use store::migrate::{TENANT, migrate};
 use store::rule::{self, Rule};
-use store::{Db, Engine, Open, Place, params};
+use store::{Db, Engine, Open, Place, instance, params};
 use testkit::Stores;
 
 const NOW: i64 = 1_795_262_400_000;
@@ -43,8 +43,11 @@ fn insert(db: &dyn Db, (tag, filtered, delay_s, previous): Wanted) {
             subject: "Hi".into(),
             body: "Hi".into(),
         },
-        content_id: 1,
+        content_id: Some(1),
         approval: false,
+        version: 1,
+        skip_repliers: false,
+        stop_reason: None,
         cursor: if previous {
             0
         } else {
@@ -55,8 +58,9 @@ fn insert(db: &dyn Db, (tag, filtered, delay_s, previous): Wanted) {
     rule::insert(db, &rule).expect("kept");
 }
 
-fn log(db: &dyn Db, events: &[Happened]) {
-    for (lead, tag, added) in events {
+/// Puts events into the log and returns their ids: what rules do is logged in between.
+fn log(db: &dyn Db, events: &[Happened]) -> Vec<i64> {
+    let one = |(lead, tag, added): &Happened| {
         let kind = if *added { "tag_added" } else { "lead_created" };
         let e = Event {
             at: NOW,
@@ -66,14 +70,17 @@ fn log(db: &dyn Db, events: &[Happened]) {
             ..Event::default()
         };
         event::insert(db, &e).expect("kept");
-    }
+        event::last_id(db).expect("a log")
+    };
+    events.iter().map(one).collect()
 }
 
 /// Looks at some more events, then at all that is left and due.
 fn work(db: &dyn Db, part: i64, now: i64) -> store::Result<()> {
     let last = event::last_id(db)?;
     for rule in rule::list(db)?.iter().filter(|r| r.cursor < last) {
-        rule::evaluate(db, rule, last.min(rule.cursor + part))?;
+        let to = last.min(rule.cursor + part);
+        store::transaction(db, || instance::evaluate(db, rule, to, now))?;
     }
     while Stage.step(db, now, &mut || Ok(()))? {}
     Ok(())
@@ -108,10 +115,10 @@ proptest! {
             let tag = "insert into tag (id, name, folded, created_at) values (?1, 'Tag' || ?1, 'tag' || ?1, 0)";
             db.execute(tag, params![id]).expect("a tag");
         }
-        log(&*db, &before);
+        let mut ids_of_events = log(&*db, &before);
         rules.iter().for_each(|wanted| insert(&*db, *wanted));
         for (events, part, statements) in &after {
-            log(&*db, events);
+            ids_of_events.extend(log(&*db, events));
             stores.die_after(*statements);
             let worked = work(&*db, *part, NOW + 1_000);
             prop_assert_eq!(worked.is_err(), stores.revive());
@@ -123,7 +130,7 @@ proptest! {
         for (r, (wanted, filtered, _, previous)) in rules.iter().enumerate() {
             for (e, (lead, tag, added)) in all.iter().enumerate() {
                 if *added && tag == wanted && (!filtered || lead % 2 == 0) && (*previous || e >= later) {
-                    expected.push([r as i64 + 1, e as i64 + 1, *lead]);
+                    expected.push([r as i64 + 1, ids_of_events[e], *lead]);
                 }
             }
         }
@@ -136,5 +143,7 @@ proptest! {
                     on r.dedupe_key = 'rule_instance:' || i.id and r.rule_id = i.rule_id order by 1, 2";
         prop_assert_eq!(&ids(made), &expected);
         prop_assert_eq!(ids("select id, 0, 0 from request").len(), expected.len());
+        let said = "select rule_id, 0, lead_id from event where kind = 'rule_performed'";
+        prop_assert_eq!(ids(said).len(), expected.len());
     }
 }

@@ -39,10 +39,13 @@ fn busy_tenant(stores: &Stores, id: &str, now: i64) {
                 subject: "Hi".into(),
                 body: "Hi".into(),
             },
-            content_id: 1,
+            content_id: Some(1),
             cursor: event::last_id(&*db).expect("a log"),
             created_at: now,
             approval: false,
+            version: 1,
+            skip_repliers: false,
+            stop_reason: None,
         },
     )
     .expect("a rule");
@@ -111,8 +114,9 @@ proptest! {
             prop_assert_eq!(number(&*db, "select count(*) from import where status = 'done'"), 1);
             prop_assert_eq!(number(&*db, "select count(*) from lead"), LEADS);
             prop_assert_eq!(number(&*db, "select count(*) from request where profile_id = 1"), LEADS);
-            prop_assert_eq!(number(&*db, "select count(*) from event"), 2 * LEADS);
-            prop_assert_eq!(number(&*db, "select sum(n) from timeline"), 2 * LEADS);
+            // Made, tagged, and served by the rule.
+            prop_assert_eq!(number(&*db, "select count(*) from event"), 3 * LEADS);
+            prop_assert_eq!(number(&*db, "select sum(n) from timeline"), 3 * LEADS);
         }
     }
 }

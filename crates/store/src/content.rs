@@ -15,19 +15,18 @@ pub struct Content {
     pub body: String,
 }
 
-/// Keeps what an action writes and returns its id.
-pub fn insert(db: &dyn Db, action: &Action, now: i64) -> Result<i64> {
+/// Keeps what an action writes and returns its id; none when it writes nothing.
+pub fn insert(db: &dyn Db, action: &Action, now: i64) -> Result<Option<i64>> {
     let Action::NewOutreach {
         outreach_type: _,
         subject,
         body,
-    } = action;
-    Ok(one(
-        db,
-        sql::INSERT_CONTENT,
-        params!["email", subject, body, now],
-    )?
-    .map_or(0, |r| r.int(0)))
+    } = action
+    else {
+        return Ok(None);
+    };
+    let params = params!["email", subject, body, now];
+    Ok(one(db, sql::INSERT_CONTENT, params)?.map(|r| r.int(0)))
 }
 
 /// Templates by id.

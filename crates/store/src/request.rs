@@ -347,6 +347,12 @@ pub fn abort_of_lead(db: &dyn Db, lead_id: i64, reason: &str, now: i64) -> Resul
     Ok(rows.len())
 }
 
+/// Of the requests that a profile has under a lease, those whose rule leaves alone who ever wrote, and whose lead did.
+pub fn of_repliers(db: &dyn Db, token: &str, profile_id: i64) -> Result<Vec<i64>> {
+    let rows = db.query(sql::OF_REPLIERS, params![token, profile_id])?;
+    Ok(rows.iter().map(|r| r.int(0)).collect())
+}
+
 /// Whether a worker has begun something, and is to report on it while its lease holds.
 pub fn any_begun(db: &dyn Db, now: i64) -> Result<bool> {
     Ok(!db.query(sql::ANY_BEGUN, params![now])?.is_empty())
@@ -376,7 +382,11 @@ pub fn cancel(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
     let Some(row) = one(db, sql::CANCEL, params![id, now])? else {
         return Ok(false);
     };
-    note_canceled(db, &row, now)?;
+    let kind = match row.clone().text(4).as_str() {
+        "enrichment" => "enrichment_canceled",
+        _ => "outreach_canceled",
+    };
+    event::insert(db, &ended_event(kind, &row, now))?;
     Ok(true)
 }
 

@@ -1,11 +1,11 @@
-//! Rules, and the instances of them that wait for their time.
+//! Rules, and the versions of what they do.
 
 use domain::filter::Filter;
 use domain::rule::{Action, Trigger};
 
 use crate::params;
-use crate::port::{Db, Error, Result, Row, Value, one};
-use crate::queries::rule as sql;
+use crate::port::{Db, Result, Row, one};
+use crate::queries::{request as requests, rule as sql};
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,14 +24,20 @@ pub struct Rule {
     pub delay_s: i64,
     /// What it does.
     pub action: Action,
-    /// The templates its requests are made with.
-    pub content_id: i64,
+    /// The templates its requests are made with; none when it writes nothing.
+    pub content_id: Option<i64>,
     /// The last event it saw.
     pub cursor: i64,
     /// Milliseconds.
     pub created_at: i64,
     /// Whether a person approves what it makes.
     pub approval: bool,
+    /// Which version of what it does is the current one.
+    pub version: i64,
+    /// Whether it leaves alone who ever wrote.
+    pub skip_repliers: bool,
+    /// Why it switched itself off.
+    pub stop_reason: Option<String>,
 }
 
 /// Columns that hold JSON of a newer version give no rule, and so do nothing.
@@ -41,42 +47,92 @@ fn from_row(mut r: Row) -> Option<Rule> {
         name: r.text(1),
         active: r.flag(2),
         trigger: serde_json::from_str(&r.text(3)).ok()?,
-        filter: match r.opt_text(4) {
-            Some(json) => Some(serde_json::from_str(&json).ok()?),
-            None => None,
-        },
+        filter: filter_of(r.opt_text(4))?,
         delay_s: r.int(5),
         action: serde_json::from_str(&r.text(6)).ok()?,
-        content_id: r.int(7),
+        content_id: r.opt_int(7),
         cursor: r.int(8),
         created_at: r.int(9),
         approval: r.flag(10),
+        version: r.int(11),
+        skip_repliers: r.flag(12),
+        stop_reason: r.opt_text(13),
     })
 }
 
-/// Keeps a new rule and returns its id.
+/// A kept filter; none when it cannot be read.
+fn filter_of(json: Option<String>) -> Option<Option<Filter>> {
+    match json {
+        Some(json) => serde_json::from_str(&json).ok().map(Some),
+        None => Some(None),
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Keeps a new rule with the first version of what it does, and returns its id. Call it inside a transaction.
 pub fn insert(db: &dyn Db, rule: &Rule) -> Result<i64> {
-    let json = |v: serde_json::Result<String>| v.unwrap_or_default();
-    let (trigger, action) = (
-        json(serde_json::to_string(&rule.trigger)),
-        json(serde_json::to_string(&rule.action)),
-    );
-    let filter = rule.filter.as_ref().map(|f| json(serde_json::to_string(f)));
     let params = params![
         &rule.name,
-        trigger,
-        filter,
+        json(&rule.trigger),
+        rule.filter.as_ref().map(json),
         rule.delay_s,
-        action,
+        json(&rule.action),
         rule.content_id,
         rule.cursor,
         rule.created_at,
-        i64::from(rule.approval)
+        rule.approval,
+        rule.skip_repliers,
+        rule.active
     ];
-    Ok(one(db, sql::INSERT, params)?.map_or(0, |r| r.int(0)))
+    let id = one(db, sql::INSERT, params)?.map_or(0, |r| r.int(0));
+    insert_version(db, id, 1, rule, rule.created_at)?;
+    Ok(id)
 }
 
-/// All rules in order.
+fn insert_version(db: &dyn Db, id: i64, version: i64, rule: &Rule, now: i64) -> Result<()> {
+    let params = params![
+        id,
+        version,
+        rule.filter.as_ref().map(json),
+        json(&rule.action),
+        rule.content_id,
+        rule.approval,
+        rule.skip_repliers,
+        now
+    ];
+    db.execute(sql::INSERT_VERSION, params).map(|_| ())
+}
+
+/// Keeps what a rule says now. Whoever it took up before is served by what it said then; a version that took nobody up
+/// is written over. Call it inside a transaction.
+pub fn change(db: &dyn Db, rule: &Rule, now: i64) -> Result<()> {
+    let used = !db
+        .query(sql::IN_USE, params![rule.id, rule.version])?
+        .is_empty();
+    let version = rule.version + i64::from(used);
+    insert_version(db, rule.id, version, rule, now)?;
+    let params = params![
+        rule.id,
+        &rule.name,
+        rule.active,
+        rule.filter.as_ref().map(json),
+        rule.delay_s,
+        json(&rule.action),
+        rule.content_id,
+        rule.approval,
+        rule.skip_repliers,
+        version,
+        now
+    ];
+    db.execute(sql::CHANGE, params)?;
+    db.execute(sql::FORGET_VERSIONS, params![rule.id, version])?;
+    Ok(())
+}
+
+/// All rules in order, without those that were deleted.
 pub fn list(db: &dyn Db) -> Result<Vec<Rule>> {
     Ok(db
         .query(sql::LIST, &[])?
@@ -85,139 +141,70 @@ pub fn list(db: &dyn Db) -> Result<Vec<Rule>> {
         .collect())
 }
 
-/// One rule.
+/// The names of all rules by id, also of those that were deleted.
+pub fn names(db: &dyn Db) -> Result<Vec<(i64, String)>> {
+    Ok(db
+        .query(sql::NAMES, &[])?
+        .into_iter()
+        .map(|mut r| (r.int(0), r.text(1)))
+        .collect())
+}
+
+/// One rule that was not deleted.
 pub fn get(db: &dyn Db, id: i64) -> Result<Option<Rule>> {
     Ok(one(db, sql::GET, params![id])?.and_then(from_row))
 }
 
-/// Switches a rule on or off; false when there is none.
+/// Switches a rule on or off; false when there is none. One that stopped itself has no reason to any more when it is
+/// switched on.
 pub fn set_active(db: &dyn Db, id: i64, active: bool, now: i64) -> Result<bool> {
     Ok(db.execute(sql::SET_ACTIVE, params![id, active, now])? > 0)
 }
 
-/// Matches a rule against the events up to `to`: one statement for all of them. The cursor moves in the same
-/// transaction, so no event is matched twice or left out.
-pub fn evaluate(db: &dyn Db, rule: &Rule, to: i64) -> Result<()> {
-    let Trigger::TagAdded { tag } = &rule.trigger;
-    let mut params: Vec<Value> = vec![
-        rule.id.into(),
-        rule.cursor.into(),
-        to.into(),
-        (rule.delay_s * 1000).into(),
-        tag.trim().to_lowercase().into(),
-    ];
-    let filter = rule
-        .filter
-        .as_ref()
-        .map(|f| crate::filter::compile(f, params.len() + 1, db.engine()));
-    let condition = filter
-        .as_ref()
-        .map_or(String::new(), |f| format!(" and {}", f.sql));
-    params.extend(filter.map(|f| f.params).unwrap_or_default());
-    let text = format!(
-        "insert into rule_instance (rule_id, event_id, lead_id, due_at, status) \
-         select ?1, e.id, e.lead_id, e.at + ?4, 'pending' from event e join lead l on l.id = e.lead_id \
-         where e.id > ?2 and e.id <= ?3 and e.kind = 'tag_added' and e.tag_id = (select id from tag where folded = ?5){condition} \
-         on conflict (rule_id, event_id) do nothing"
-    );
-    crate::transaction(db, || {
-        if db.execute(sql::ADVANCE, params![rule.id, rule.cursor, to])? == 0 {
-            return Err(Error::Stale);
-        }
-        db.execute(&text, &params).map(|_| ())
-    })
+/// Takes a rule away; false when there is none. What it made and has not begun is canceled. Call it inside a
+/// transaction, and [`abort_instances`] after it.
+pub fn delete(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
+    if db.execute(sql::DELETE, params![id, now])? == 0 {
+        return Ok(false);
+    }
+    db.execute(requests::NOTE_UNBEGUN_OF_RULE, params![now, id])?;
+    let reason = "The rule was deleted.";
+    db.execute(requests::CANCEL_UNBEGUN_OF_RULE, params![now, id, reason])?;
+    Ok(true)
 }
 
-/// Instances that become requests in one transaction.
-const BATCH: i64 = 2000;
-
-/// Turns due instances of active rules into requests, and returns how many there were.
-pub fn perform_due(db: &dyn Db, now: i64) -> Result<u64> {
-    // The same rows for both statements: nothing else writes in between.
-    const DUE: &str = "select i.id from rule_instance i join rule r on r.id = i.rule_id and r.active = 1 \
-                       where i.status = 'pending' and i.due_at <= ?1 order by i.due_at, i.id limit ?2";
-    let insert = format!(
-        "insert into request (kind, status, dedupe_key, lead_id, rule_id, content_id, run_at, created_at, updated_at, awaits_approval) \
-         select 'outreach', 'pending', 'rule_instance:' || i.id, i.lead_id, i.rule_id, r.content_id, ?1, ?1, ?1, r.approval \
-         from rule_instance i join rule r on r.id = i.rule_id join lead l on l.id = i.lead_id \
-         where i.id in ({DUE}) on conflict (dedupe_key) do nothing"
-    );
-    // A lead may have gone since, with the import that brought it.
-    let end = format!(
-        "update rule_instance set status = case when exists (select 1 from lead l where l.id = lead_id) then 'performed' else 'aborted' end, \
-         reason = case when exists (select 1 from lead l where l.id = lead_id) then reason else 'The lead is gone.' end \
-         where id in ({DUE})"
-    );
-    crate::transaction(db, || {
-        db.execute(&insert, params![now, BATCH])?;
-        db.execute(&end, params![now, BATCH])
-    })
+/// Gives up the leads that wait for a rule, some at a time; how many there were.
+pub fn abort_instances(db: &dyn Db, id: i64, reason: &str) -> Result<u64> {
+    db.execute(sql::ABORT_INSTANCES, params![id, reason])
 }
 
-/// When the next instance of an active rule is due.
-pub fn next_due(db: &dyn Db) -> Result<Option<i64>> {
-    Ok(one(db, sql::NEXT_DUE_INSTANCE, &[])?.and_then(|r| r.opt_int(0)))
-}
-
-/// How many instances a rule has by status.
-pub fn counts(db: &dyn Db, id: i64) -> Result<Vec<(String, i64)>> {
-    Ok(db
-        .query(sql::COUNTS, params![id])?
-        .into_iter()
-        .map(|mut r| (r.text(0), r.int(1)))
-        .collect())
-}
-
-/// A lead that a rule took up, and what came of it.
+/// What one version of a rule does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instance {
-    /// The event that set the rule off; instances are listed by it.
-    pub event_id: i64,
-    /// Whom it is about.
-    pub lead_id: i64,
-    /// When its delay is over.
-    pub due_at: i64,
-    /// `pending`, `performed` (a request was made) or `aborted`.
-    pub status: String,
-    /// Why it was aborted.
-    pub reason: Option<String>,
-    /// The request that it made.
-    pub request: Option<Outcome>,
+pub struct Version {
+    /// Whom it is for.
+    pub filter: Option<Filter>,
+    /// What it does.
+    pub action: Action,
+    /// The templates its requests are made with.
+    pub content_id: Option<i64>,
+    /// Whether a person approves what it makes.
+    pub approval: bool,
+    /// Whether it leaves alone who ever wrote.
+    pub skip_repliers: bool,
 }
 
-/// How the request of an instance stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// Its key.
-    pub id: i64,
-    /// Its status.
-    pub status: String,
-    /// When it ended, began, or may begin.
-    pub at: i64,
-    /// What went wrong, or why it waits.
-    pub note: Option<String>,
-}
-
-/// Instances of a rule before an event, newest first.
-pub fn instances(db: &dyn Db, id: i64, before: Option<i64>, limit: i64) -> Result<Vec<Instance>> {
-    let rows = db.query(
-        sql::INSTANCES,
-        params![id, before.unwrap_or(i64::MAX), limit],
-    )?;
-    let instance = |mut r: Row| Instance {
-        event_id: r.int(0),
-        lead_id: r.int(1),
-        due_at: r.int(2),
-        status: r.text(3),
-        reason: r.opt_text(4),
-        request: r.opt_int(5).map(|id| Outcome {
-            id,
-            status: r.text(6),
-            at: r.int(7),
-            note: r.opt_text(8),
-        }),
-    };
-    Ok(rows.into_iter().map(instance).collect())
+/// A version of a rule; none when it cannot be read.
+pub fn version(db: &dyn Db, id: i64, version: i64) -> Result<Option<Version>> {
+    let row = one(db, sql::VERSION, params![id, version])?;
+    Ok(row.and_then(|mut r| {
+        Some(Version {
+            filter: filter_of(r.opt_text(0))?,
+            action: serde_json::from_str(&r.text(1)).ok()?,
+            content_id: r.opt_int(2),
+            approval: r.flag(3),
+            skip_repliers: r.flag(4),
+        })
+    }))
 }
 
 /// When a rule last made a request.

@@ -312,7 +312,7 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
     calls
 }
 
-const PAGES: [(&str, &str, Action); 32] = [
+const PAGES: [(&str, &str, Action); 35] = [
     ("GET", "/", Read),
     ("GET", "/leads", Read),
     ("GET", "/leads/1", Read),
@@ -332,6 +332,9 @@ const PAGES: [(&str, &str, Action); 32] = [
     ("GET", "/brand.css", Read),
     ("POST", "/imports", Write),
     ("POST", "/rules", Write),
+    ("POST", "/rules/9", Write),
+    ("GET", "/rules/1/edit", Write),
+    ("POST", "/rules/9/removal", Write),
     ("POST", "/profiles", Write),
     ("POST", "/profiles/1/activation", Write),
     ("POST", "/profiles/1/password", Write),

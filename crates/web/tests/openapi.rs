@@ -381,6 +381,10 @@ impl Site {
                 "rules",
                 json!({"name": "R", "trigger": trigger, "action": action}),
             ),
+            (
+                "rules",
+                json!({"name": "To delete", "trigger": {"type": "open"}, "action": action}),
+            ),
         ] {
             let made = self.call("POST", &format!("{base}/{what}"), Some(&body));
             assert_eq!(made.status.as_u16(), 201, "{}", text(made));
@@ -544,6 +548,7 @@ impl Site {
         let target = match path.strip_prefix("/s/") {
             Some(rest) => {
                 let id = match path.rsplit_once("requests/{id}/") {
+                    None if method == "DELETE" && path.ends_with("/rules/{id}") => "2",
                     Some((_, "cancellation")) => "2",
                     Some((_, "approval")) => "103",
                     Some((_, "rejection")) => "104",

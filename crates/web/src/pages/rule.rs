@@ -34,8 +34,9 @@ pub struct RuleRow {
     pub last_run_at: Option<i64>,
 }
 
-/// `GET {base}/rules/new`, and the answer to a refused `POST {base}/rules` (fields `name`, `tag`,
-/// `delay`, `delay_unit`, `existing` = 1 when checked, `subject`, `body`).
+/// `GET {base}/rules/new` and `{base}/rules/{id}/edit`, and the answer to a refused `POST {base}/rules` or
+/// `{base}/rules/{id}` (fields `name`, `trigger`, `tag`, `event`, `of_rule`, `delay`, `delay_unit`, `existing` = 1 when
+/// checked, `action`, `action_tag`, `enrichment_type`, `subject`, `body`, `approval` and `skip_repliers` = 1 when checked).
 #[derive(Debug, Template)]
 #[template(path = "rule/new.html")]
 pub struct NewRule {
@@ -43,26 +44,48 @@ pub struct NewRule {
     pub page: Page,
     /// What is wrong beyond one field.
     pub error: Option<String>,
+    /// The rule that is changed; none for a new one.
+    pub id: Option<i64>,
+    /// What a rule that is changed waits for, in words.
+    pub waits_for: String,
     /// Its name.
     pub name: Field,
+    /// What sets it off: `tag_added` …
+    pub trigger: String,
     /// The tag that sets it off.
     pub tag: Field,
+    /// The kind of events that sets it off.
+    pub event: Field,
+    /// The rule whose doings set it off.
+    pub of_rule: Field,
+    /// Rules there are.
+    pub rules: Vec<Choice>,
     /// Tags there are, as suggestions.
     pub tags: Vec<String>,
     /// How many units to wait.
     pub delay: Field,
-    /// minutes, hours, days, weeks or months.
+    /// seconds, minutes, hours, days, weeks or months.
     pub delay_unit: String,
-    /// Also for leads that have the tag already.
+    /// Also for what happened already.
     pub existing: bool,
+    /// What it does: `new_outreach` …
+    pub action: String,
+    /// The tag that it puts on or takes off.
+    pub action_tag: Field,
+    /// What is to be found out.
+    pub enrichment_type: Field,
     /// A person approves each mail first.
     pub approval: bool,
+    /// It leaves alone who ever wrote.
+    pub skip_repliers: bool,
     /// Template of the subject.
     pub subject: Field,
     /// Template of the body.
     pub body: Field,
     /// What the templates may use.
     pub variables: Vec<Variable>,
+    /// Whom it would be for.
+    pub dry_run: Option<DryRun>,
 }
 view!(NewRule, "rules");
 
@@ -73,23 +96,71 @@ impl NewRule {
         Self {
             page,
             error: None,
+            id: None,
+            waits_for: String::new(),
             name: Field::default(),
+            trigger: "tag_added".to_owned(),
             tag: Field::default(),
+            event: Field::default(),
+            of_rule: Field::default(),
+            rules: vec![],
             tags,
             delay: Field::of("1"),
             delay_unit: "days".to_owned(),
             existing: true,
+            action: "new_outreach".to_owned(),
+            action_tag: Field::default(),
+            enrichment_type: Field::default(),
             approval: false,
+            skip_repliers: false,
             subject: Field::default(),
             body: Field::default(),
             variables,
+            dry_run: None,
+        }
+    }
+
+    fn title(&self) -> &str {
+        match self.id {
+            Some(_) => "Change a rule",
+            None => "New rule",
         }
     }
 
     fn units(&self) -> Vec<Choice> {
-        ["minutes", "hours", "days", "weeks", "months"]
+        let mut units: Vec<_> = ["minutes", "hours", "days", "weeks", "months"]
             .map(|u| Choice::new(u, u))
-            .into()
+            .into();
+        if self.delay_unit == "seconds" {
+            units.insert(0, Choice::new("seconds", "seconds"));
+        }
+        units
+    }
+
+    fn triggers(&self) -> [Choice; 9] {
+        [
+            ("tag_added", "a lead gets a tag"),
+            ("outreach_done", "a mail was sent"),
+            ("incoming_message", "a lead writes"),
+            ("open", "a lead opens a mail"),
+            ("click", "a lead follows a link of a mail"),
+            ("accepted_request", "a lead accepts to be connected"),
+            ("enrichment_done", "a lead was enriched"),
+            ("rule_performed", "another rule did what it does"),
+            ("event_created", "anything else happens"),
+        ]
+        .map(|(value, label)| Choice::new(value, label))
+    }
+
+    fn actions(&self) -> [Choice; 5] {
+        [
+            ("new_outreach", "send a mail"),
+            ("add_tag", "add a tag"),
+            ("remove_tag", "remove a tag"),
+            ("new_enrichment", "ask for an enrichment"),
+            ("stop_outreach", "stop what the lead has coming"),
+        ]
+        .map(|(value, label)| Choice::new(value, label))
     }
 }
 
@@ -129,10 +200,10 @@ pub struct Rule {
     pub active: bool,
     /// Why it stopped itself ("it set itself off").
     pub stopped: Option<String>,
-    /// Template of the subject.
-    pub subject: String,
-    /// Template of the body.
-    pub body: String,
+    /// The templates that it writes with: subject and body.
+    pub letter: Option<(String, String)>,
+    /// Whom it would be for if it were written now.
+    pub dry_run: Option<DryRun>,
     /// What its instances came to.
     pub counts: Counts,
     /// The latest instances.
@@ -191,4 +262,30 @@ pub struct Preview {
     pub body: String,
     /// Why it cannot be rendered ("first_name is empty and has no fallback").
     pub error: Option<String>,
+}
+
+/// Whom a rule would be for if it were written now.
+#[derive(Debug, Clone)]
+pub struct DryRun {
+    /// Leads that there are.
+    pub leads: i64,
+    /// Those for whom what it waits for happened already.
+    pub triggered: i64,
+    /// Those of them whom it would be for.
+    pub fitting: i64,
+    /// Some of each.
+    pub samples: Vec<Tried>,
+}
+
+/// A lead that a rule was tried out on.
+#[derive(Debug, Clone)]
+pub struct Tried {
+    /// Row id.
+    pub lead_id: i64,
+    /// Its name or e-mail.
+    pub lead: String,
+    /// Whether the rule would be for it.
+    pub fits: bool,
+    /// What must hold: how deep it is nested, in words, whether it does.
+    pub parts: Vec<(usize, String, bool)>,
 }

@@ -169,7 +169,10 @@ pub fn action(method: &Method, path: &[&str]) -> Action {
         // Forms that only somebody who may send them is shown.
         (
             _,
-            ["profiles" | "rules", "new"] | ["imports", _, "mapping"] | ["profiles", _, "limits"],
+            ["profiles" | "rules", "new"]
+            | ["imports", _, "mapping"]
+            | ["profiles", _, "limits"]
+            | ["rules", _, "edit"],
         ) => Action::Write,
         (_, ["settings", ..]) => Action::Manage,
         (&Method::GET | &Method::HEAD, _) => Action::Read,

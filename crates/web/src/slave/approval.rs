@@ -44,7 +44,7 @@ pub struct Decisions {
 pub fn decide(scope: &Scope<'_>, id: &str, decision: Decision) -> Answer {
     let (id, db, now) = (input::id(id)?, &*scope.db, scope.cx.now);
     let row = request::get(db, id)?.ok_or_else(Problem::not_found)?;
-    let settled = scope.promising(&["plan", "claim", "timeline"], || {
+    let settled = scope.promising(&["plan", "claim", "rule", "timeline"], || {
         transaction(db, || match decision {
             Decision::Approve => Ok(approval::approve(db, id, now)?),
             Decision::Reject => Ok::<_, Problem>(approval::reject(db, id, now)?),
@@ -72,7 +72,7 @@ pub fn decide_all(scope: &Scope<'_>, input: &Decisions) -> Result<(u64, i64), Pr
         profile_id: input.profile_id.unwrap_or(0),
     };
     let up_to = input.up_to.unwrap_or(i64::MAX);
-    let done = scope.promising(&["plan", "claim", "timeline"], || {
+    let done = scope.promising(&["plan", "claim", "rule", "timeline"], || {
         transaction(db, || match input.decision {
             Decision::Approve => Ok(approval::approve_all(db, which, up_to, now)?),
             Decision::Reject => Ok::<_, Problem>(approval::reject_all(db, which, up_to, now)?),

@@ -5,6 +5,7 @@ pub mod approval;
 pub mod archive;
 pub mod custom_domain;
 pub mod domain_proof;
+pub mod dry_run;
 pub mod import;
 pub mod lead;
 pub mod mapping;
@@ -13,6 +14,7 @@ pub mod profile;
 pub mod request;
 pub mod reversal;
 pub mod rule;
+pub mod rule_words;
 pub mod search;
 pub mod settings;
 pub mod site;
@@ -235,8 +237,10 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["rules"]) if *m == post => {
             rule::create(scope, request.json()?).map(|r| Response::json(201, &r))
         }
+        (m, ["rules", "dry-run"]) if *m == post => dry_run::answer(scope, &request.json()?),
         (m, ["rules", id]) if *m == get => rule::get(scope, id),
-        (m, ["rules", id]) if *m == patch => rule::change(scope, id, &request.json()?),
+        (m, ["rules", id]) if *m == patch => rule::change(scope, id, request.json()?),
+        (m, ["rules", id]) if *m == delete => rule::delete(scope, id),
         (m, ["requests"]) if *m == get => request::list(scope, request),
         (m, ["requests", id]) if *m == get => request::get(scope, id),
         (m, ["requests", id, "cancellation"]) if *m == post => request::cancel(scope, id),

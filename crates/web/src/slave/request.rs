@@ -183,7 +183,7 @@ pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
 pub fn cancel(scope: &Scope<'_>, id: &str) -> Answer {
     let id = input::id(id)?;
     let row = request::get(&*scope.db, id)?.ok_or_else(Problem::not_found)?;
-    let canceled = scope.promising(&["timeline"], || {
+    let canceled = scope.promising(&["rule", "timeline"], || {
         transaction(&*scope.db, || {
             Ok(request::cancel(&*scope.db, id, scope.cx.now)?)
         })

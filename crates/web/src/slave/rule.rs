@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use domain::filter::Filter;
-use domain::rule::{Action, DELAY_MAX, Trigger};
+use domain::rule::{Action, DELAY_MAX, Trigger, is_event};
 use domain::template;
 use serde::Deserialize;
 use serde_json::json;
 use store::rule::{self, Rule};
-use store::{content, event, lead, transaction};
+use store::{content, event, instance, lead, transaction};
 
 use crate::http::{Answer, Problem, Response};
 use crate::input;
@@ -37,6 +37,9 @@ pub struct NewRule {
     /// Whether a person approves each of its mails first.
     #[serde(default)]
     pub approval: bool,
+    /// Whether it leaves alone who ever wrote.
+    #[serde(default)]
+    pub skip_repliers: bool,
 }
 
 fn yes() -> bool {
@@ -46,19 +49,64 @@ fn yes() -> bool {
 /// Rules that a sub-account may have.
 const MAX: usize = 500;
 
-fn check(scope: &Scope<'_>, input: &NewRule) -> Result<(), Problem> {
-    let Trigger::TagAdded { tag } = &input.trigger;
-    input::name("trigger.tag", tag)?;
-    if !(0..=DELAY_MAX).contains(&input.delay_s) {
-        return Err(Problem::invalid(
+fn check_trigger(scope: &Scope<'_>, trigger: &Trigger) -> Result<(), Problem> {
+    match trigger {
+        Trigger::TagAdded { tag } => input::name("trigger.tag", tag).map(|_| ())?,
+        Trigger::EventCreated { event } if !is_event(event) => {
+            let must = "must be the name of a kind of events, like lead_created";
+            return Err(Problem::invalid("trigger.event", must));
+        }
+        _ => {}
+    }
+    match trigger.rule_id() {
+        Some(id) if rule::get(&*scope.db, id)?.is_none() => Err(Problem::invalid(
+            "trigger.rule_id",
+            "must be the id of a rule",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_delay(delay_s: i64) -> Result<(), Problem> {
+    match (0..=DELAY_MAX).contains(&delay_s) {
+        true => Ok(()),
+        false => Err(Problem::invalid(
             "delay_s",
             format!("must be from 0 to {DELAY_MAX} seconds"),
-        ));
+        )),
     }
-    if let Some(filter) = &input.filter {
-        check_filter("filter", filter)?;
+}
+
+/// Checks whom a rule is for.
+///
+/// # Errors
+/// 422 for a wrong field.
+pub fn check_audience(
+    scope: &Scope<'_>,
+    trigger: &Trigger,
+    filter: Option<&Filter>,
+) -> Result<(), Problem> {
+    check_trigger(scope, trigger)?;
+    match filter {
+        Some(filter) => check_filter("filter", filter),
+        None => Ok(()),
     }
-    let Action::NewOutreach { subject, body, .. } = &input.action;
+}
+
+fn check_action(scope: &Scope<'_>, action: &Action) -> Result<(), Problem> {
+    match action {
+        Action::NewOutreach { subject, body, .. } => check_texts(scope, subject, body),
+        Action::AddTag { tag } | Action::RemoveTag { tag } => {
+            input::name("action.tag", tag).map(|_| ())
+        }
+        Action::NewEnrichment { enrichment_type } => {
+            input::name("action.enrichment_type", enrichment_type).map(|_| ())
+        }
+        Action::StopOutreach {} => Ok(()),
+    }
+}
+
+fn check_texts(scope: &Scope<'_>, subject: &str, body: &str) -> Result<(), Problem> {
     if subject.trim().is_empty() {
         return Err(Problem::invalid("action.subject", "must not be empty"));
     }
@@ -77,7 +125,9 @@ fn check(scope: &Scope<'_>, input: &NewRule) -> Result<(), Problem> {
 /// 422 for a wrong field; an unknown variable of a template is one.
 pub fn create(scope: &Scope<'_>, input: NewRule) -> Result<serde_json::Value, Problem> {
     let name = input::name("name", &input.name)?;
-    check(scope, &input)?;
+    check_audience(scope, &input.trigger, input.filter.as_ref())?;
+    check_delay(input.delay_s)?;
+    check_action(scope, &input.action)?;
     let (db, now) = (&*scope.db, scope.cx.now);
     if rule::list(db)?.len() >= MAX {
         return Err(Problem::new(409, "Too many rules")
@@ -103,6 +153,9 @@ pub fn create(scope: &Scope<'_>, input: NewRule) -> Result<serde_json::Value, Pr
                 cursor,
                 created_at: now,
                 approval: input.approval,
+                version: 1,
+                skip_repliers: input.skip_repliers,
+                stop_reason: None,
             };
             Ok::<_, Problem>(rule::insert(db, &rule)?)
         })
@@ -110,13 +163,17 @@ pub fn create(scope: &Scope<'_>, input: NewRule) -> Result<serde_json::Value, Pr
     view(scope, &find(scope, id)?)
 }
 
-fn find(scope: &Scope<'_>, id: i64) -> Result<Rule, Problem> {
+/// A rule that was not deleted.
+///
+/// # Errors
+/// 404 when there is none.
+pub fn find(scope: &Scope<'_>, id: i64) -> Result<Rule, Problem> {
     rule::get(&*scope.db, id)?.ok_or_else(Problem::not_found)
 }
 
 /// A rule with how many leads it is for, waits for and was done for.
 fn view(scope: &Scope<'_>, r: &Rule) -> Result<serde_json::Value, Problem> {
-    let counts = rule::counts(&*scope.db, r.id)?;
+    let counts = instance::counts(&*scope.db, r.id)?;
     let count = |status: &str| {
         counts
             .iter()
@@ -127,11 +184,14 @@ fn view(scope: &Scope<'_>, r: &Rule) -> Result<serde_json::Value, Problem> {
         "id": r.id,
         "name": r.name,
         "active": r.active,
+        "stop_reason": r.stop_reason,
         "trigger": r.trigger,
         "filter": r.filter,
         "delay_s": r.delay_s,
         "action": r.action,
+        "version": r.version,
         "approval": r.approval,
+        "skip_repliers": r.skip_repliers,
         "counts": {"pending": count("pending"), "performed": count("performed"), "aborted": count("aborted")},
         "created_at": r.created_at,
     }))
@@ -160,28 +220,111 @@ pub fn get(scope: &Scope<'_>, id: &str) -> Answer {
     ))
 }
 
-/// What `PATCH` takes.
-#[derive(Debug, Deserialize)]
+/// What `PATCH` takes; what is absent stays.
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// Whether it acts. What happens while it does not is made up for when it is switched on again.
-    pub active: bool,
+    pub active: Option<bool>,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Whom it is for; everybody when null.
+    #[serde(default, deserialize_with = "input::present")]
+    pub filter: Option<Option<Filter>>,
+    /// How long it waits, in seconds, for those whom it takes up from now on.
+    pub delay_s: Option<i64>,
+    /// What it does.
+    pub action: Option<Action>,
+    /// Whether a person approves each of its mails first.
+    pub approval: Option<bool>,
+    /// Whether it leaves alone who ever wrote.
+    pub skip_repliers: Option<bool>,
 }
 
-/// Switches a rule on or off.
+/// Changes a rule. Whoever it took up before is served by what it said then.
 ///
 /// # Errors
-/// 404 when there is none.
-pub fn change(scope: &Scope<'_>, id: &str, input: &Change) -> Answer {
+/// 404 when there is none, 422 for a wrong field.
+pub fn change(scope: &Scope<'_>, id: &str, input: Change) -> Answer {
     let id = input::id(id)?;
-    find(scope, id)?;
+    let mut rule = find(scope, id)?;
+    let (db, now) = (&*scope.db, scope.cx.now);
+    let switch_only = input.name.is_none() && input.delay_s.is_none() && !input.is_version();
+    let writes = input.action.is_some();
+    apply(scope, &mut rule, input)?;
     scope.promising(&["rule"], || {
-        Ok(rule::set_active(
-            &*scope.db,
-            id,
-            input.active,
-            scope.cx.now,
-        )?)
+        transaction(db, || {
+            if switch_only {
+                rule::set_active(db, id, rule.active, now)?;
+                return Ok(());
+            }
+            if writes {
+                rule.content_id = content::insert(db, &rule.action, now)?;
+            }
+            Ok::<_, Problem>(rule::change(db, &rule, now)?)
+        })
     })?;
     Ok(Response::json(200, &view(scope, &find(scope, id)?)?))
+}
+
+impl Change {
+    /// Whether it changes what is done for those whom the rule takes up from now on.
+    fn is_version(&self) -> bool {
+        let flags = self.approval.is_some() || self.skip_repliers.is_some();
+        flags || self.filter.is_some() || self.action.is_some()
+    }
+}
+
+fn apply(scope: &Scope<'_>, rule: &mut Rule, input: Change) -> Result<(), Problem> {
+    if let Some(name) = input.name {
+        rule.name = input::name("name", &name)?;
+    }
+    if let Some(delay_s) = input.delay_s {
+        check_delay(delay_s)?;
+        rule.delay_s = delay_s;
+    }
+    if let Some(filter) = input.filter {
+        if let Some(filter) = &filter {
+            check_filter("filter", filter)?;
+        }
+        rule.filter = filter;
+    }
+    if let Some(action) = input.action {
+        check_action(scope, &action)?;
+        rule.action = action;
+    }
+    rule.active = input.active.unwrap_or(rule.active);
+    rule.approval = input.approval.unwrap_or(rule.approval);
+    rule.skip_repliers = input.skip_repliers.unwrap_or(rule.skip_repliers);
+    Ok(())
+}
+
+/// Takes a rule away: whom it took up and has not written to yet it leaves alone.
+///
+/// # Errors
+/// 404 when there is none, 409 while another rule waits for it.
+pub fn remove(scope: &Scope<'_>, id: &str) -> Result<(), Problem> {
+    let rule = find(scope, input::id(id)?)?;
+    let (db, now) = (&*scope.db, scope.cx.now);
+    let others = rule::list(db)?;
+    let waits = others.iter().find(|r| r.trigger.rule_id() == Some(rule.id));
+    if let Some(other) = waits {
+        return Err(Problem::new(409, "Another rule waits for it").detail(format!(
+            "The rule “{}” waits for what this one does. Nothing was changed; delete that one first.",
+            other.name
+        )));
+    }
+    scope.promising(&["rule", "timeline"], || {
+        transaction(db, || Ok::<_, Problem>(rule::delete(db, rule.id, now)?))?;
+        while rule::abort_instances(db, rule.id, "The rule was deleted.")? > 0 {}
+        Ok(())
+    })
+}
+
+/// `DELETE /rules/{id}`
+///
+/// # Errors
+/// As [`remove`].
+pub fn delete(scope: &Scope<'_>, id: &str) -> Answer {
+    remove(scope, id).map(|()| Response::no_content())
 }

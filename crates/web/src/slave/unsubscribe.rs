@@ -50,7 +50,7 @@ fn signed_lead(scope: &Scope<'_>, token: &str) -> store::Result<Option<i64>> {
 
 fn unsubscribe(scope: &Scope<'_>, lead_id: i64, email: &str) -> Result<(), Problem> {
     let (db, now) = (&*scope.db, scope.cx.now);
-    scope.promising(&["timeline"], || {
+    scope.promising(&["rule", "timeline"], || {
         transaction(db, || {
             if suppression::insert(db, email, "unsubscribed", Some(lead_id), now)? {
                 let kind = "unsubscribed".to_owned();

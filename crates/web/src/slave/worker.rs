@@ -219,6 +219,7 @@ fn claim_in(
         },
     )?;
     if taken.refused {
+        mark("rule", cx.now)?;
         mark("timeline", cx.now)?;
     }
     if !taken.foreign {
@@ -369,7 +370,7 @@ fn settle_all(
         let accepted = settle(scope, report)?;
         Ok(accepted.then_some(()).ok_or("stale_lease"))
     };
-    scope.promising(&["claim", "timeline"], || {
+    scope.promising(&["claim", "rule", "timeline"], || {
         transaction(&*scope.db, || reports.iter().map(settle).collect())
     })
 }

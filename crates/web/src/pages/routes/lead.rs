@@ -239,6 +239,8 @@ impl<'a> Sources<'a> {
         let tag = e.tag_id.and_then(|id| self.tags.get(&id));
         let what = match (e.kind.as_str(), tag) {
             ("tag_added", Some(tag)) => format!("Tag {tag} added"),
+            ("tag_removed", Some(tag)) => format!("Tag {tag} removed"),
+            ("rule_performed", _) => format!("Rule {} did its work", self.rules.get(e.rule_id)),
             ("lead_created", _) => "Lead created".to_owned(),
             ("outreach_performed", _) => "Mail performed".to_owned(),
             ("outreach_failed", _) => "Mail failed".to_owned(),

@@ -18,6 +18,7 @@ mod password;
 mod profile;
 mod request;
 mod rule;
+mod rule_form;
 mod session;
 mod settings;
 mod subaccount;
@@ -219,8 +220,11 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (&Method::GET, ["profiles", id, "limits"]) => limits::form(scope, page, id),
         (&Method::POST, ["profiles", id, "limits"]) => limits::save(scope, page, request, id),
         (&Method::GET, ["rules"]) => rule::list(scope, page),
-        (&Method::POST, ["rules"]) => rule::create(scope, page, request),
-        (&Method::GET, ["rules", "new"]) => rule::form(scope, page),
+        (&Method::POST, ["rules"]) => rule_form::create(scope, page, request),
+        (&Method::GET, ["rules", "new"]) => rule_form::form(scope, page),
+        (&Method::POST, ["rules", id]) => rule_form::save(scope, page, request, id),
+        (&Method::GET, ["rules", id, "edit"]) => rule_form::edit(scope, page, id),
+        (&Method::POST, ["rules", id, "removal"]) => rule::remove(scope, id),
         (&Method::GET, ["rules", id]) => rule::show(scope, page, request, id),
         (&Method::POST, ["rules", id, "activation"]) => rule::switch(scope, request, id),
         (&Method::GET, ["requests"]) => request::list(scope, page, request),
@@ -255,7 +259,12 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
             ["leads" | "imports" | "profiles" | "rules" | "requests" | "approvals" | "timeline"],
         )
         | (_, ["leads" | "imports" | "rules" | "requests", _] | ["profiles", "new"])
-        | (_, ["profiles" | "rules", _, "activation"] | ["profiles", _, "password" | "limits"])
+        | (
+            _,
+            ["rules", _, "edit" | "removal"]
+            | ["profiles" | "rules", _, "activation"]
+            | ["profiles", _, "password" | "limits"],
+        )
         | (
             _,
             [

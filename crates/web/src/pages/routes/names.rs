@@ -49,8 +49,7 @@ impl Names {
     }
 
     pub fn of_rules(scope: &Scope<'_>) -> Result<Self> {
-        let rules = rule::list(&*scope.db)?;
-        Ok(Self(rules.into_iter().map(|r| (r.id, r.name)).collect()))
+        Ok(Self(rule::names(&*scope.db)?.into_iter().collect()))
     }
 
     pub fn get(&self, id: Option<i64>) -> String {

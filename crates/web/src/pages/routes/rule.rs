@@ -1,51 +1,73 @@
 //! Rules: what happens by itself.
 
 use domain::lead::Field as LeadField;
-use domain::rule::{Action, OutreachType, Trigger};
+use domain::rule::Action;
 use domain::template::EXTRA;
 use http::header::REFERER;
 use store::lead::{self, Lead, Query};
-use store::{content, profile, request, rule, tag, timeline};
+use store::{content, instance, profile, request, rule, timeline};
 
-use super::names::{Leads, lead_name};
+use super::names::{Leads, Names, lead_name};
 use super::{active, letter, pager};
 use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
-use crate::pages::form::{Form, Refusal};
-use crate::pages::rule::{Counts, Instance, NewRule, Preview, Rule, RuleRow, Rules, Variable};
+use crate::pages::rule::{
+    Counts, DryRun, Instance, Preview, Rule, RuleRow, Rules, Tried, Variable,
+};
 use crate::pages::{Page, format};
 use crate::slave::Scope;
+use crate::slave::dry_run;
 use crate::slave::rule::{self as api, Change};
+use crate::slave::rule_words::{does, when};
 
 /// Instances on one page of a rule.
 const INSTANCES: i64 = 25;
 
-fn when(rule: &rule::Rule) -> String {
-    let Trigger::TagAdded { tag } = &rule.trigger;
-    match rule.filter {
-        Some(_) => format!("tag {tag} is added to a lead that fits its filter"),
-        None => format!("tag {tag} is added"),
+fn then(rule: &rule::Rule) -> String {
+    let action = does(&rule.action);
+    match rule.delay_s {
+        0 => format!("{action} at once"),
+        delay => format!("{action} after {}", format::span(delay)),
     }
 }
 
-fn then(rule: &rule::Rule) -> String {
-    let Action::NewOutreach { .. } = &rule.action;
-    match rule.delay_s {
-        0 => "send a mail at once".to_owned(),
-        delay => format!("send a mail after {}", format::span(delay)),
-    }
+/// A dry run as pages show it.
+pub fn tried(scope: &Scope<'_>, ran: store::dry_run::DryRun) -> Result<DryRun, Problem> {
+    let leads = Leads::load(scope, ran.samples.iter().map(|s| s.lead_id))?;
+    let part = |p: store::dry_run::Part| (p.depth, p.what, p.holds);
+    let samples = ran.samples.into_iter().map(|s| Tried {
+        lead_id: s.lead_id,
+        lead: leads.get(s.lead_id),
+        fits: s.fits,
+        parts: s.parts.into_iter().map(part).collect(),
+    });
+    Ok(DryRun {
+        leads: ran.leads,
+        triggered: ran.triggered,
+        fitting: ran.fitting,
+        samples: samples.collect(),
+    })
 }
 
 /// Rules as rows of a list, by name.
 pub fn rows(scope: &Scope<'_>) -> Result<Vec<RuleRow>, Problem> {
     let db = &*scope.db;
-    let performed = timeline::by_rule(db, "outreach_performed")?;
+    let [mails, others] =
+        ["outreach_performed", "rule_performed"].map(|m| timeline::by_rule(db, m));
+    let (mails, others) = (mails?, others?);
+    let names = Names::of_rules(scope)?;
+    let names = |id| names.get(Some(id));
     let mut rows = Vec::new();
     for rule in rule::list(db)? {
+        let performed = if rule.action.is_outreach() {
+            &mails
+        } else {
+            &others
+        };
         let performed = performed.iter().find(|(id, _)| *id == rule.id);
         rows.push(RuleRow {
             id: rule.id,
-            trigger: when(&rule),
+            trigger: when(&rule.trigger, rule.filter.is_some(), &names),
             action: then(&rule),
             active: rule.active,
             performed: performed.map_or(0, |(_, n)| *n),
@@ -73,7 +95,7 @@ fn some_lead(scope: &Scope<'_>, tag: Option<&str>) -> Result<Option<Lead>, Probl
 }
 
 /// What templates may use, with what it says for some lead.
-fn variables(scope: &Scope<'_>) -> Result<Vec<Variable>, Problem> {
+pub fn variables(scope: &Scope<'_>) -> Result<Vec<Variable>, Problem> {
     let lead = some_lead(scope, None)?;
     let fields = lead.as_ref().map(|lead| &lead.fields);
     let variable = |name: &str, example: Option<&str>| Variable {
@@ -112,80 +134,11 @@ fn variables(scope: &Scope<'_>) -> Result<Vec<Variable>, Problem> {
     Ok(variables)
 }
 
-fn blank(scope: &Scope<'_>, page: Page) -> Result<NewRule, Problem> {
-    Ok(NewRule::blank(
-        page,
-        tag::names(&*scope.db)?,
-        variables(scope)?,
-    ))
-}
-
-pub fn form(scope: &Scope<'_>, page: Page) -> Answer {
-    Ok(Response::html(200, blank(scope, page)?.render()))
-}
-
-pub fn create(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
-    let form = Form::of(request);
-    let problem = match read(&form).and_then(|input| api::create(scope, input)) {
-        Ok(made) => {
-            let path = format!("{}/rules/{}", page.base, made["id"]);
-            return Ok(Response::see_other(&path));
-        }
-        Err(problem) => problem,
-    };
-    let status = problem.status;
-    let mut refusal = Refusal::of(problem);
-    let mut field = |of: &str, name: &str| refusal.field(of, form.get(name));
-    let mut view = NewRule {
-        name: field("name", "name"),
-        tag: field("trigger.tag", "tag"),
-        delay: field("delay_s", "delay"),
-        delay_unit: form.get("delay_unit").to_owned(),
-        existing: form.get("existing") == "1",
-        approval: form.get("approval") == "1",
-        subject: field("action.subject", "subject"),
-        body: field("action.body", "body"),
-        ..blank(scope, page)?
-    };
-    view.error = refusal.rest();
-    Ok(Response::html(status, view.render()))
-}
-
-/// The form as the API takes it.
-fn read(form: &Form) -> Result<api::NewRule, Problem> {
-    let unit = match form.get("delay_unit") {
-        "minutes" => 60,
-        "hours" => 60 * 60,
-        "days" => 24 * 60 * 60,
-        "weeks" => 7 * 24 * 60 * 60,
-        "months" => 30 * 24 * 60 * 60,
-        _ => return Err(Problem::invalid("delay_s", "choose a unit")),
-    };
-    let wrong = |_| Problem::invalid("delay_s", "must be a whole number, 0 or more");
-    let delay = form.number::<u32>("delay").map_err(wrong)?;
-    Ok(api::NewRule {
-        name: form.get("name").to_owned(),
-        trigger: Trigger::TagAdded {
-            tag: form.get("tag").trim().to_owned(),
-        },
-        filter: None,
-        delay_s: i64::from(delay.unwrap_or(0)) * unit,
-        action: Action::NewOutreach {
-            outreach_type: OutreachType::Email,
-            subject: form.get("subject").to_owned(),
-            // Browsers send the line breaks of a text area as CR LF.
-            body: form.get("body").replace("\r\n", "\n"),
-        },
-        apply_to_previous: form.get("existing") == "1",
-        approval: form.get("approval") == "1",
-    })
-}
-
 pub fn show(scope: &Scope<'_>, page: Page, request: &Request, id: &str) -> Answer {
     let db = &*scope.db;
     let rule = rule::get(db, input::id(id)?)?.ok_or_else(Problem::not_found)?;
     let before = input::cursor(request.param("cursor"))?;
-    let mut instances = rule::instances(db, rule.id, before, INSTANCES + 1)?;
+    let mut instances = instance::list(db, rule.id, before, INSTANCES + 1)?;
     let more = instances.len() as i64 > INSTANCES;
     instances.truncate(INSTANCES as usize);
     let next = instances.last().filter(|_| more);
@@ -194,17 +147,26 @@ pub fn show(scope: &Scope<'_>, page: Page, request: &Request, id: &str) -> Answe
     let path = format!("{}/rules/{}", page.base, rule.id);
     let preview = preview(scope, &rule, instances.first().map(|i| i.lead_id))?;
     let leads = Leads::load(scope, instances.iter().map(|i| i.lead_id))?;
-    let Action::NewOutreach { subject, body, .. } = &rule.action;
+    let dry_run = match request.param("dry_run").as_deref() {
+        Some("1") => Some(dry_run::of_rule(scope, &rule)?),
+        _ => None,
+    };
+    let letter = match &rule.action {
+        Action::NewOutreach { subject, body, .. } => Some((subject.clone(), body.clone())),
+        _ => None,
+    };
+    let names = Names::of_rules(scope)?;
+    let names = |id| names.get(Some(id));
     let view = Rule {
         page,
         id: rule.id,
-        trigger: when(&rule),
-        action: "send a mail".to_owned(),
+        trigger: when(&rule.trigger, rule.filter.is_some(), &names),
+        action: does(&rule.action),
         delay_s: rule.delay_s,
         active: rule.active,
-        stopped: None,
-        subject: subject.clone(),
-        body: body.clone(),
+        stopped: rule.stop_reason,
+        letter,
+        dry_run: dry_run.map(|ran| tried(scope, ran)).transpose()?,
         counts: counts(scope, rule.id)?,
         instances: instances.into_iter().map(|i| instance(i, &leads)).collect(),
         pager: pager(&path, &[], cursor.as_deref(), next.as_deref()),
@@ -214,7 +176,7 @@ pub fn show(scope: &Scope<'_>, page: Page, request: &Request, id: &str) -> Answe
     Ok(Response::html(200, view.render()))
 }
 
-fn instance(i: rule::Instance, leads: &Leads) -> Instance {
+fn instance(i: instance::Instance, leads: &Leads) -> Instance {
     let lead = leads.get(i.lead_id);
     let (status, at, request_id, note) = match i.request {
         Some(r) => (r.status, r.at, Some(r.id), r.note),
@@ -232,7 +194,7 @@ fn instance(i: rule::Instance, leads: &Leads) -> Instance {
 }
 
 fn counts(scope: &Scope<'_>, id: i64) -> Result<Counts, Problem> {
-    let instances = rule::counts(&*scope.db, id)?;
+    let instances = instance::counts(&*scope.db, id)?;
     let requests = request::counts_of_rule(&*scope.db, id)?;
     let of = |counts: &[(String, i64)], statuses: &[&str]| {
         let counted = counts
@@ -257,17 +219,19 @@ fn preview(
     taken: Option<i64>,
 ) -> Result<Option<Preview>, Problem> {
     let db = &*scope.db;
-    let Trigger::TagAdded { tag } = &rule.trigger;
+    let Some(content_id) = rule.content_id else {
+        return Ok(None);
+    };
     let mut lead = match taken {
         Some(id) => lead::get(db, id)?,
         None => None,
     };
-    for tag in [Some(tag.as_str()), None] {
+    for tag in [rule.trigger.tag(), None] {
         if lead.is_none() {
             lead = some_lead(scope, tag)?;
         }
     }
-    let (Some(lead), Some(content)) = (lead, content::get(db, rule.content_id)?) else {
+    let (Some(lead), Some(content)) = (lead, content::get(db, content_id)?) else {
         return Ok(None);
     };
     let sender = profile::list(db)?.into_iter().find(|p| p.active);
@@ -287,7 +251,11 @@ fn preview(
 
 pub fn switch(scope: &Scope<'_>, request: &Request, id: &str) -> Answer {
     let active = active(request)?;
-    api::change(scope, id, &Change { active })?;
+    let change = Change {
+        active: Some(active),
+        ..Change::default()
+    };
+    api::change(scope, id, change)?;
     // The button is on two pages: back to the one it was pressed on.
     let own = format!("{}/rules/{id}", scope.base());
     let from = request
@@ -297,4 +265,9 @@ pub fn switch(scope: &Scope<'_>, request: &Request, id: &str) -> Answer {
         Some(from) if from.path() == own => own,
         _ => format!("{}/rules", scope.base()),
     }))
+}
+
+pub fn remove(scope: &Scope<'_>, id: &str) -> Answer {
+    api::remove(scope, id)?;
+    Ok(Response::see_other(&format!("{}/rules", scope.base())))
 }
