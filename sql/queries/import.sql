@@ -4,20 +4,20 @@ insert into import (name, tag, status, created_at, touched_at) values (?1, ?2, '
 -- name: get
 select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
   chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at,
-  intent, options, undo_at, undone_at
+  intent, options, undo_at, undone_at, merge_chunk, merge_offset, merge_line, file_until
 from import where id = ?1;
 
 -- name: list
 select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
   chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at,
-  intent, options, undo_at, undone_at
+  intent, options, undo_at, undone_at, merge_chunk, merge_offset, merge_line, file_until
 from import order by id desc limit ?1;
 
 -- name: open
 -- Imports that are not finished and wait for nobody, oldest first.
 select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
   chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at,
-  intent, options, undo_at, undone_at
+  intent, options, undo_at, undone_at, merge_chunk, merge_offset, merge_line, file_until
 from import where status in ('pending', 'ingesting', 'importing') and (intent is null or intent <> 'map') order by id limit ?1;
 
 -- name: add-chunk
@@ -70,8 +70,8 @@ update import set status = 'importing', intent = 'cancel'
 where id = ?1 and status in ('pending', 'ingesting', 'importing') and (intent is null or intent <> 'cancel');
 
 -- name: advance-ingest
--- Compare and swap on the checkpoint: the rows of a batch and the cursor behind them are one transaction.
-update import set chunk_no = ?4, chunk_offset = ?5, line = ?6, total = total + ?7, failed = failed + ?8, encoding = ?9
+-- Compare and swap on the checkpoint.
+update import set chunk_no = ?4, chunk_offset = ?5, line = ?6, total = total + ?7, encoding = ?8
 where id = ?1 and chunk_no = ?2 and chunk_offset = ?3 and status = 'ingesting';
 
 -- name: begin-importing
@@ -81,55 +81,37 @@ update import set status = 'importing' where id = ?1 and status = 'ingesting';
 -- name: delete-chunks
 delete from import_chunk where import_id = ?1 and no < ?2;
 
--- name: rows
--- Rows after the import cursor that are still to be merged, failed ones included so that the cursor passes them.
-select no, fields, status from import_row where import_id = ?1 and no > ?2 order by no limit ?3;
-
 -- name: advance-merge
 update import set merged = ?3, created = created + ?4, updated = updated + ?5, unchanged = unchanged + ?6,
-  skipped = skipped + ?7, failed = failed + ?8
-where id = ?1 and merged = ?2 and status in ('ingesting', 'importing');
+  skipped = skipped + ?7, failed = failed + ?8, merge_chunk = ?9, merge_offset = ?10, merge_line = ?11
+where id = ?1 and merged = ?2 and status = 'importing' and intent is null;
 
 -- name: finish
-update import set status = 'done', finished_at = ?2
-where id = ?1 and status = 'importing' and merged = total;
+update import set status = 'done', finished_at = ?2, file_until = ?3
+where id = ?1 and status = 'importing' and intent is null and merged = total;
+
+-- name: end-canceled
+-- What was not merged is skipped; the file stays for as long as it can be taken back.
+update import set status = 'done', finished_at = ?2, file_until = case when merged > 0 then ?3 else ?2 end,
+  skipped = total - created - updated - unchanged - failed, merged = total
+where id = ?1 and status = 'importing' and intent = 'cancel';
+
+-- name: expired
+-- Files that are kept no longer.
+select id from import
+where file_until <= ?1 and (intent is null or intent <> 'undo' or undone_at is not null) order by file_until limit 1;
+
+-- name: drop-file
+update import set file_until = null where id = ?1 and not exists (select 1 from import_chunk where import_id = ?1);
+
+-- name: drop-chunks
+delete from import_chunk where import_id = ?1
+  and no < (select min(no) from import_chunk where import_id = ?1) + ?2;
+
+-- name: next-expiry
+select min(file_until) from import where file_until is not null and (intent is null or intent <> 'undo' or undone_at is not null);
 
 -- name: fail
--- The file as a whole cannot be read; what was merged before stays.
+-- The file as a whole cannot be read; nothing of it was merged.
 update import set status = 'failed', reason = ?2, finished_at = ?3
 where id = ?1 and status in ('pending', 'ingesting', 'importing') and (intent is null or intent <> 'cancel');
-
--- name: failed-rows
-select no, line, raw, error_code, error from import_row
-where import_id = ?1 and status = 'failed' and no > ?2 order by no limit ?3;
-
--- name: first-lead
--- The lead of the first row that has one.
-select lead_id from import_row where import_id = ?1 and lead_id is not null order by no limit 1;
-
--- name: begin-undo
--- Only what has ended, and once.
-update import set intent = 'undo', undo_at = total + 1 where id = ?1 and status = 'done' and (intent is null or intent <> 'undo');
-
--- name: undoing
-select id, name, tag, status, reason, encoding, delimiter, has_header, columns, bytes_received, upload_done,
-  chunk_no, chunk_offset, line, total, merged, created, updated, unchanged, skipped, failed, created_at, finished_at, touched_at,
-  intent, options, undo_at, undone_at
-from import where intent = 'undo' and undone_at is null order by id limit 1;
-
--- name: settled-rows
--- Rows before a number, the last one first, with what they changed.
-select no, lead_id, status, fields from import_row where import_id = ?1 and no < ?2 order by no desc limit ?3;
-
--- name: advance-undo
-update import set undo_at = ?3 where id = ?1 and undo_at = ?2 and intent = 'undo' and undone_at is null;
-
--- name: end-undo
-update import set undone_at = ?3 where id = ?1 and undo_at = ?2 and intent = 'undo' and undone_at is null;
-
--- name: kept
--- What an undo had to leave, after a lead.
-select lead_id, field from import_kept where import_id = ?1 order by lead_id, field limit ?2;
-
--- name: count-kept
-select count(*) from import_kept where import_id = ?1;

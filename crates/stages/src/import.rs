@@ -1,18 +1,20 @@
-//! Merges the rows of an import into leads.
+//! Merges the rows of a file into leads, and takes them back.
 
 use domain::lead::Fields;
 use domain::merge::{Changes, Verdict, merge};
-use domain::undo::take_back;
-use store::import::{self, Counts, Import};
+use domain::record::{Consumed, Record};
+use domain::table::{self, RowError};
+use domain::undo::{Step, take_back};
+use store::import::{self, Checkpoint, Counts, Import};
+use store::import_row::{self, Batch, Ended};
 use store::lead::{self, Source};
-use store::{Db, Result, tag, transaction, undo};
+use store::{Db, Error, Result, tag, transaction, undo};
 
+use crate::file::{CHUNKS, Part, unclosed};
 use crate::run::Stage;
 
 /// The most rows that are merged, or taken back, in one transaction.
-const ROWS: i64 = 5_000;
-/// About how many bytes of a file they may come from: they are held in memory, several times over.
-const BYTES: i64 = 8 << 20;
+const ROWS: usize = 10_000;
 
 /// The `import` stage.
 pub struct Merge;
@@ -27,24 +29,30 @@ impl Stage for Merge {
     }
 
     fn step(&self, db: &dyn Db, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
-        if let Some(import) = import::undoing(db)? {
+        if let Some(import) = undo::open(db)? {
             return transaction(db, || take_back_batch(db, &import, now)).map(|()| true);
         }
-        let Some(import) = import::open(db, 100)?.into_iter().find(is_ready) else {
-            return Ok(false);
+        // The one that got on least is next, so a large file does not hold up a small one.
+        let ready = import::open(db, 100)?.into_iter().filter(is_ready);
+        let Some(import) = ready.min_by_key(|import| import.merged) else {
+            return import::drop_expired(db, now);
         };
         promise()?;
-        if import::finish(db, import.id, now)? {
+        if import::finish(db, import.id, now)? || import::end_canceled(db, import.id, now)? {
             return Ok(true);
         }
-        transaction(db, || merge_batch(db, &import, now))?;
+        let file = Rows::read(db, &import, import.merge_at, ROWS)?;
+        transaction(db, || merge_batch(db, &import, file, now))?;
         Ok(true)
     }
 
     fn next(&self, db: &dyn Db, now: i64) -> Result<Option<i64>> {
         // What is still being read wakes this stage itself when it is done.
         let ready = import::open(db, 100)?.iter().any(is_ready);
-        Ok((ready || import::undoing(db)?.is_some()).then_some(now))
+        match ready || undo::open(db)?.is_some() {
+            true => Ok(Some(now)),
+            false => import::next_expiry(db),
+        }
     }
 }
 
@@ -52,75 +60,163 @@ fn is_ready(import: &Import) -> bool {
     matches!(import.status, "importing" | "canceling")
 }
 
-/// Rows of an import that one transaction takes: fewer of long ones.
-fn batch(import: &Import) -> i64 {
-    let mean = import.bytes_received / import.total.max(1);
-    (BYTES / mean.max(1)).clamp(16, ROWS)
+/// Rows as a file has them.
+struct Rows {
+    rows: Vec<Row>,
+    /// Where the row after them begins.
+    end: Checkpoint,
 }
 
-fn merge_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
-    let waiting = import::rows(db, import.id, import.merged, batch(import))?;
-    let Some(last) = waiting.last().map(|r| r.no) else {
-        return Ok(());
-    };
-    let empty: Vec<_> = waiting
-        .iter()
-        .filter(|r| r.empty)
-        .map(|r| (r.no, Verdict::Skipped("empty_row")))
-        .collect();
-    let rows: Vec<_> = waiting
-        .into_iter()
-        .filter_map(|r| Some((r.no, r.fields?)))
-        .collect();
-    let mut changes = match import.status {
-        "canceling" => leave_out(rows),
-        _ => {
-            let known = lead::known_for(db, &rows)?;
-            merge(rows, import.options.mode, known, lead::next_id(db)?)
+struct Row {
+    line: i64,
+    /// As it came.
+    raw: Vec<u8>,
+    /// What it says, nothing for an empty row, or why it is refused.
+    read: std::result::Result<Option<Fields>, RowError>,
+}
+
+impl Rows {
+    /// Reads at most so many rows from a place on.
+    fn read(db: &dyn Db, import: &Import, at: Checkpoint, most: usize) -> Result<Rows> {
+        for limit in CHUNKS {
+            let part = Part::load(db, import, at, limit)?;
+            let (rows, consumed) = rows(&part, import, most);
+            if !rows.is_empty() {
+                let end = part.checkpoint(consumed);
+                return Ok(Rows { rows, end });
+            }
         }
+        Err(Error::Other(format!(
+            "the file of import {} ends before its rows do",
+            import.id
+        )))
+    }
+}
+
+fn rows(part: &Part, import: &Import, most: usize) -> (Vec<Row>, Consumed) {
+    let mut rows = Vec::new();
+    let read = |line, record: &Record<'_>| match record.unclosed {
+        true => Err(RowError {
+            code: "unclosed_quote",
+            message: unclosed(line),
+        }),
+        false => table::read_row(&import.columns, &import.options, record.cells()),
     };
-    changes.verdicts.extend(empty);
-    import::advance_merge(db, import.id, import.merged, last, count(&changes.verdicts))?;
+    let consumed = part.records(import, |line, record| {
+        rows.push(Row {
+            line,
+            read: read(line, &record),
+            raw: record.raw.to_vec(),
+        });
+        rows.len() < most
+    });
+    (rows, consumed)
+}
+
+fn merge_batch(db: &dyn Db, import: &Import, mut file: Rows, now: i64) -> Result<()> {
+    let first = import.merged + 1;
+    let (said, mut verdicts) = sort_out(first, &mut file.rows);
+    let (known, next_id) = (lead::known_for(db, &said)?, lead::next_id(db)?);
+    let changes = merge(said, import.options.mode, known, next_id);
+    verdicts.extend(changes.verdicts.iter().cloned());
+    let merged = import.merged + file.rows.len() as i64;
+    import::advance_merge(db, import, merged, file.end, count(&verdicts))?;
     let tags = match &import.tag {
         Some(name) => vec![tag::ensure(db, name, now)?],
         None => Vec::new(),
     };
-    let source = format!("import:{}", import.id);
-    lead::apply(
-        db,
-        &changes,
-        Source {
-            name: &source,
-            import_id: Some(import.id),
-            tag_ids: &tags,
-        },
-        now,
-    )?;
-    import::settle_rows(db, import.id, &changes.verdicts, &changes.steps)
+    let source = Source {
+        name: &format!("import:{}", import.id),
+        import_id: Some(import.id),
+        tag_ids: &tags,
+    };
+    lead::apply(db, &changes, source, now)?;
+    let batch = Batch {
+        no: first,
+        rows: file.rows.len() as i64,
+        at: import.merge_at,
+        first_lead: changes.created.keys().next().copied(),
+    };
+    import_row::add_batch(db, import.id, &batch, changes.created.len() as i64)?;
+    let ended = |(no, verdict)| end(first, &file.rows, &changes, no, verdict);
+    let rows = verdicts.iter().map(|(no, verdict)| ended((*no, verdict)));
+    import_row::add(db, import.id, rows)
+}
+
+/// Takes out of some rows what they say, and says what becomes of those that say nothing.
+fn sort_out(first: i64, rows: &mut [Row]) -> (Vec<(i64, Fields)>, Vec<(i64, Verdict)>) {
+    let (mut said, mut verdicts) = (Vec::with_capacity(rows.len()), Vec::new());
+    for (no, row) in (first..).zip(rows) {
+        match std::mem::replace(&mut row.read, Ok(None)) {
+            Ok(Some(fields)) => said.push((no, fields)),
+            Ok(None) => verdicts.push((no, Verdict::Skipped("empty_row"))),
+            Err(e) => verdicts.push((no, Verdict::Failed(e.code, e.message))),
+        }
+    }
+    (said, verdicts)
+}
+
+fn end<'a>(
+    first: i64,
+    rows: &'a [Row],
+    changes: &'a Changes,
+    no: i64,
+    verdict: &'a Verdict,
+) -> Ended<'a> {
+    let row = &rows[(no - first) as usize];
+    Ended {
+        no,
+        line: row.line,
+        raw: &row.raw,
+        verdict,
+        step: changes.steps.get(&no),
+    }
 }
 
 /// Takes the last rows back that are not taken back yet.
 fn take_back_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
     let from = import.undo_at.unwrap_or(1);
-    let rows = import::settled_rows(db, import.id, from, batch(import))?;
-    import::advance_undo(db, import.id, from, rows.last().map(|r| r.no), now)?;
-    let mut ids: Vec<_> = rows.iter().filter_map(|r| r.lead_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let changed = rows.into_iter().filter(|r| r.changed);
-    let steps: Vec<_> = changed.filter_map(|r| Some((r.lead_id?, r.step))).collect();
+    let batch = import_row::batch_before(db, import.id, from)?;
+    undo::advance(db, import.id, from, batch.map(|b| b.no), now)?;
+    let Some(batch) = batch else {
+        return Ok(());
+    };
+    let (ids, steps) = steps(db, import, &batch)?;
     let back = take_back(steps, undo::now(db, import.id, &ids)?);
     undo::apply(db, import.id, &ids, &back, now)?;
-    import::keep(db, import.id, &back)
+    undo::keep(db, import.id, &back)
 }
 
-/// What a canceled import makes of rows that it has not merged yet.
-fn leave_out(rows: Vec<(i64, Fields)>) -> Changes {
-    let skipped = |(no, _)| (no, Verdict::Skipped("canceled"));
-    Changes {
-        verdicts: rows.into_iter().map(skipped).collect(),
-        ..Changes::default()
+/// The leads of a batch's rows, and what each row changed, the last one first. What a row said that made a lead is read
+/// from the file again.
+#[allow(clippy::type_complexity)]
+fn steps(
+    db: &dyn Db,
+    import: &Import,
+    batch: &Batch,
+) -> Result<(Vec<i64>, Vec<(i64, Option<Step>)>)> {
+    let file = Rows::read(db, import, batch.at, batch.rows as usize)?;
+    let met = import_row::met(db, import.id, batch)?;
+    let mut made = batch.first_lead.unwrap_or_default()..;
+    let (mut ids, mut steps) = (Vec::new(), Vec::new());
+    for (no, row) in (batch.no..).zip(file.rows) {
+        match met.get(&no) {
+            Some(met) => {
+                ids.extend(met.lead_id);
+                let changed = met.lead_id.filter(|_| met.changed);
+                steps.extend(changed.map(|lead| (lead, met.step.clone())));
+            }
+            None => {
+                let lead = made.next().unwrap_or_default();
+                ids.push(lead);
+                steps.push((lead, row.read.ok().flatten().map(Step::making)));
+            }
+        }
     }
+    ids.sort_unstable();
+    ids.dedup();
+    steps.reverse();
+    Ok((ids, steps))
 }
 
 fn count(verdicts: &[(i64, Verdict)]) -> Counts {

@@ -1,25 +1,17 @@
-//! Reads the chunks of an upload into rows, from checkpoint to checkpoint. Nothing touches a lead before the whole
-//! file has been read, so a file that breaks off or cannot be read changes nothing.
+//! Reads an upload as it arrives, to know how it is written, how many rows it has and that it can be read to its end.
+//! Nothing touches a lead before, so a file that breaks off or cannot be read changes nothing.
 
-use domain::dialect::Charset;
 use domain::lead::Target;
 use domain::mapping::Options;
 use domain::preview;
-use domain::record::{self, Consumed};
-use domain::table::{self, Column, RECORD_MAX, RowError};
-use store::import::{self, Batch, Checkpoint, Import, NewRow};
+use domain::record::Consumed;
+use domain::table::Column;
+use store::import::{self, Import};
 use store::{Db, Result, lead};
 
+use crate::file::{CHUNKS, Part, unclosed};
 use crate::run::Stage;
 
-/// The size that uploads are cut into.
-pub const CHUNK: usize = 256 * 1024;
-/// Chunks that one step reads.
-const CHUNKS: i64 = 4;
-/// Chunks that the longest record may span.
-const CHUNKS_MAX: i64 = (RECORD_MAX / CHUNK) as i64 + 2;
-/// Rows that one step keeps.
-const ROWS: usize = 5_000;
 /// An upload that is silent for so long has broken off, in milliseconds.
 const ABANDONED: i64 = 10 * 60 * 1000;
 
@@ -141,137 +133,39 @@ fn read(
     now: i64,
     promise: &mut dyn FnMut() -> Result<()>,
 ) -> Result<bool> {
-    for limit in [CHUNKS, CHUNKS_MAX] {
-        let chunks = import::chunks(db, import.id, import.at.chunk, limit)?;
-        let all = (chunks.len() as i64) < limit;
-        let window = Window::new(import, &chunks, all && import.upload_done);
-        if window.text.is_empty() && window.last {
+    for limit in CHUNKS {
+        let part = Part::load(db, import, import.at, limit)?;
+        if part.is_end() {
             promise()?;
             import::begin_importing(db, import.id)?;
             return Ok(true);
         }
-        let (rows, consumed) = match window.rows(import) {
-            Ok(read) => read,
+        let (rows, consumed) = match count(&part, import) {
+            Ok(counted) => counted,
             Err(line) => return fail(db, import, &unclosed(line), now),
         };
         if consumed.bytes > 0 {
-            let batch = Batch {
-                rows,
-                from: import.at,
-                to: window.checkpoint(import, &chunks, consumed),
-                encoding: window.charset.name(),
-            };
-            import::add_rows(db, import.id, batch)?;
+            let to = part.checkpoint(consumed);
+            import::advance_ingest(db, import, to, rows, part.charset.name())?;
             return Ok(true);
         }
-        if all {
+        if part.all {
             return wait(db, import, now);
         }
     }
     fail(db, import, &unclosed(import.at.line), now)
 }
 
-fn unclosed(line: i64) -> String {
-    format!(
-        "A quoted cell in the row that begins on line {line} never ends: a quotation mark is missing."
-    )
-}
-
-/// A part of a file that begins between two records.
-struct Window {
-    charset: Charset,
-    /// In UTF-8.
-    text: Vec<u8>,
-    /// Whether the file ends with it.
-    last: bool,
-}
-
-impl Window {
-    fn new(import: &Import, chunks: &[(i64, Vec<u8>)], last: bool) -> Self {
-        let mut bytes = Vec::with_capacity(chunks.iter().map(|(_, b)| b.len()).sum());
-        for (i, (_, chunk)) in chunks.iter().enumerate() {
-            let from = if i == 0 { import.at.offset as usize } else { 0 };
-            bytes.extend_from_slice(chunk.get(from..).unwrap_or_default());
+/// How many rows a part has, or the line of one that swallows the lines after it, because a quote is not closed.
+fn count(part: &Part, import: &Import) -> std::result::Result<(i64, Consumed), i64> {
+    let (mut rows, mut swallowed) = (0, None);
+    let consumed = part.records(import, |line, record| {
+        if record.unclosed && record.raw.contains(&b'\n') {
+            swallowed = Some(line);
+            return false;
         }
-        let before = Charset::from_name(import.encoding.as_deref().unwrap_or("us-ascii"));
-        let charset = match before.sniff(&bytes) {
-            // A file does not become UTF-16 in the middle.
-            Charset::Utf16Le | Charset::Utf16Be if before == Charset::Ascii => Charset::Utf8,
-            charset => charset,
-        };
-        let text = match record::decode(&bytes, charset) {
-            std::borrow::Cow::Borrowed(_) => bytes,
-            std::borrow::Cow::Owned(text) => text,
-        };
-        Window {
-            charset,
-            text,
-            last,
-        }
-    }
-
-    /// The rows of this part, or the line of one that swallows the lines after it, because a quote is not closed.
-    fn rows(&self, import: &Import) -> std::result::Result<(Vec<NewRow>, Consumed), i64> {
-        let delimiter = import
-            .delimiter
-            .as_ref()
-            .and_then(|d| d.bytes().next())
-            .unwrap_or(b',');
-        let at_start = import.at.chunk == 0 && import.at.offset == 0;
-        let mut header = at_start && import.has_header == Some(true);
-        let mut rows = Vec::new();
-        let mut swallowed = None;
-        let consumed = record::split(&self.text, delimiter, self.last, |r| {
-            if std::mem::take(&mut header) {
-                return true;
-            }
-            let line = import.at.line + r.lines_before as i64;
-            if r.unclosed && r.raw.contains(&b'\n') {
-                swallowed = Some(line);
-                return false;
-            }
-            let read = match r.unclosed {
-                true => Err(RowError {
-                    code: "unclosed_quote",
-                    message: unclosed(line),
-                }),
-                false => table::read_row(&import.columns, &import.options, r.cells()),
-            };
-            let no = import.total + 1 + rows.len() as i64;
-            rows.push(NewRow {
-                no,
-                line,
-                read,
-                raw: r.raw.to_vec(),
-            });
-            rows.len() < ROWS
-        });
-        swallowed.map_or(Ok((rows, consumed)), Err)
-    }
-
-    /// Where in the chunks the consumed text ends.
-    fn checkpoint(
-        &self,
-        import: &Import,
-        chunks: &[(i64, Vec<u8>)],
-        consumed: Consumed,
-    ) -> Checkpoint {
-        let used = record::encoded_len(&self.text[..consumed.bytes], self.charset);
-        let mut offset = import.at.offset as usize + used;
-        let mut chunk = import.at.chunk;
-        for (no, bytes) in chunks {
-            chunk = *no;
-            if offset < bytes.len() {
-                break;
-            }
-            // Right at the end of a chunk: the next one begins there.
-            offset -= bytes.len();
-            chunk = no + 1;
-        }
-        Checkpoint {
-            chunk,
-            offset: offset as i64,
-            line: import.at.line + consumed.lines as i64,
-        }
-    }
+        rows += 1;
+        true
+    });
+    swallowed.map_or(Ok((rows, consumed)), Err)
 }

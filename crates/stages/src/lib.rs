@@ -3,6 +3,7 @@
 
 pub mod allocate;
 pub mod claim;
+pub mod file;
 pub mod import;
 pub mod ingest;
 mod pick;

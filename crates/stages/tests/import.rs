@@ -5,7 +5,7 @@ use stages::import::Merge;
 use stages::ingest::Ingest;
 use stages::run::Stage;
 use store::migrate::{TENANT, migrate};
-use store::{Db, Engine, Error, Open, Place, Result, import};
+use store::{Db, Engine, Error, Open, Place, Result, import, undo};
 use testkit::{Stores, dump};
 
 const NOW: i64 = 1_795_262_400_000;
@@ -113,16 +113,17 @@ fn imported(
         assert_eq!(end.status, "done", "{end:?}");
         let ended = end.created + end.updated + end.unchanged + end.skipped + end.failed;
         assert_eq!((end.total, end.merged), (ended, ended), "{end:?}");
-        let left = import::chunks(&*db, id, 0, 1).expect("an answer");
-        assert!(left.is_empty(), "chunks are left");
     }
     // Where a chunk ended shows in nothing but the cursor.
-    db.execute("update import set chunk_no = 0, chunk_offset = 0", &[])
+    db.execute("update import set chunk_no = 0, chunk_offset = 0, merge_chunk = 0, merge_offset = 0, merge_line = 0", &[])
         .expect("kept");
     // Numbers that PostgreSQL gave to what was rolled back are not given again.
-    let mut all = dump(&*db, &["event", "tag", "lead_tag"]);
+    let mut all = dump(
+        &*db,
+        &["event", "tag", "lead_tag", "import_chunk", "import_batch"],
+    );
     for text in [
-        "select e.at, e.kind, e.lead_id, t.name, e.import_id from event e left join tag t on t.id = e.tag_id order by e.id",
+        "select e.at, e.kind, e.lead_id, t.name, e.import_id from event e left join tag t on t.id = e.tag_id order by e.lead_id, e.id",
         "select t.name, t.folded, t.created_at, x.lead_id, x.at, x.source from tag t left join lead_tag x on x.tag_id = t.id \
          order by t.folded, x.lead_id",
     ] {
@@ -149,20 +150,20 @@ fn leads(db: &dyn Db) -> Vec<String> {
 fn taken_back(
     engine: Engine,
     files: &[String; 2],
+    sizes: &[usize],
     tag: Option<&str>,
     deaths: &[u64],
 ) -> [Vec<String>; 2] {
     let stores = Stores::on(engine);
     let db = stores.open(&Place::Slot(1)).expect("a tenant");
     migrate(&*db, TENANT).expect("the schema is valid");
-    let sizes = [1 << 18];
-    upload(&*db, files[0].as_bytes(), &sizes, Some("Old")).expect("kept");
+    upload(&*db, files[0].as_bytes(), sizes, Some("Old")).expect("kept");
     work(&*db).expect("no fault");
     let before = leads(&*db);
-    let id = upload(&*db, files[1].as_bytes(), &sizes, tag).expect("kept");
+    let id = upload(&*db, files[1].as_bytes(), sizes, tag).expect("kept");
     work(&*db).expect("no fault");
-    assert!(import::begin_undo(&*db, id).expect("an answer"));
-    assert!(!import::begin_undo(&*db, id).expect("an answer"), "once");
+    assert!(undo::begin(&*db, id, NOW).expect("an answer"));
+    assert!(!undo::begin(&*db, id, NOW).expect("an answer"), "once");
     for statements in deaths.iter().copied().chain([u64::MAX]) {
         stores.die_after(statements);
         let worked = work(&*db);
@@ -174,7 +175,7 @@ fn taken_back(
         .expect("an answer")
         .expect("an import");
     assert_eq!(end.status, "undone", "{end:?}");
-    assert_eq!(import::kept(&*db, id, 10).expect("rows"), []);
+    assert_eq!(undo::kept(&*db, id, 10).expect("rows"), []);
     [before, leads(&*db)]
 }
 
@@ -190,11 +191,12 @@ proptest! {
     fn an_import_that_is_taken_back_never_was(
         engine in engine(),
         files in [file(), file()],
+        sizes in prop::collection::vec(16usize..400, 1..4),
         deaths in prop::collection::vec(0u64..30, 0..6),
         tagged in any::<bool>(),
     ) {
         let tag = tagged.then_some("Hot");
-        let [before, after] = taken_back(engine, &files, tag, &deaths);
+        let [before, after] = taken_back(engine, &files, &sizes, tag, &deaths);
         prop_assert_eq!(before, after);
     }
 

@@ -35,7 +35,7 @@ impl Db for Sqlite {
     }
 
     fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
-        let params: Vec<_> = params.iter().map(param).collect();
+        let params: Vec<_> = params.iter().cloned().map(param).collect();
         let result = self.0.execute(sql, &params).map_err(error)?;
         let row = |r: wit::RowResult| Row(r.values.into_iter().map(value).collect());
         Ok(result.rows.into_iter().map(row).collect())
@@ -45,15 +45,21 @@ impl Db for Sqlite {
         self.query(sql, params)?;
         Ok(self.0.changes())
     }
+
+    fn write(&self, sql: &str, params: Vec<Value>) -> Result<u64> {
+        let params: Vec<_> = params.into_iter().map(param).collect();
+        self.0.execute(sql, &params).map_err(error)?;
+        Ok(self.0.changes())
+    }
 }
 
-fn param(v: &Value) -> wit::Value {
+fn param(v: Value) -> wit::Value {
     match v {
         Value::Null => wit::Value::Null,
-        Value::Integer(v) => wit::Value::Integer(*v),
-        Value::Real(v) => wit::Value::Real(*v),
-        Value::Text(v) => wit::Value::Text(v.clone()),
-        Value::Blob(v) => wit::Value::Blob(v.clone()),
+        Value::Integer(v) => wit::Value::Integer(v),
+        Value::Real(v) => wit::Value::Real(v),
+        Value::Text(v) => wit::Value::Text(v),
+        Value::Blob(v) => wit::Value::Blob(v),
     }
 }
 

@@ -1,15 +1,10 @@
-//! Imports: chunks as they came, rows as they were read, and the two cursors behind which everything is accounted for.
+//! Imports: chunks as they came, and the two cursors that go through them.
 
-use std::collections::BTreeMap;
-
-use domain::lead::Fields;
 use domain::mapping::Options;
-use domain::merge::Verdict;
-use domain::table::{Column, RowError};
-use domain::undo::{Step, TakenBack};
+use domain::table::Column;
 
 use crate::params;
-use crate::port::{BATCH, Db, Error, Result, Row, Value, insert_many, one};
+use crate::port::{Db, Error, Result, Row, one};
 use crate::queries::import as sql;
 
 /// One import.
@@ -44,6 +39,8 @@ pub struct Import {
     pub total: i64,
     /// Rows up to this number are merged.
     pub merged: i64,
+    /// Where the row after them begins.
+    pub merge_at: Checkpoint,
     /// Rows that made a lead.
     pub created: i64,
     /// Rows that changed a lead.
@@ -66,6 +63,8 @@ pub struct Import {
     pub undo_at: Option<i64>,
     /// When it was taken back; milliseconds.
     pub undone_at: Option<i64>,
+    /// Until when its file is kept, and it can be taken back; milliseconds. None while it goes on.
+    pub file_until: Option<i64>,
 }
 
 /// The status that a row's `status` and `intent` make together.
@@ -85,7 +84,7 @@ fn status(status: &str, intent: Option<&str>, undone: bool) -> &'static str {
 }
 
 /// A place between two records of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Number of the chunk.
     pub chunk: i64,
@@ -95,7 +94,29 @@ pub struct Checkpoint {
     pub line: i64,
 }
 
-fn from_row(mut r: Row) -> Import {
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Checkpoint {
+            chunk: 0,
+            offset: 0,
+            line: 1,
+        }
+    }
+}
+
+impl Checkpoint {
+    /// Reads one from three columns.
+    pub(crate) fn of(r: &Row, first: usize) -> Self {
+        Checkpoint {
+            chunk: r.int(first),
+            offset: r.int(first + 1),
+            line: r.int(first + 2),
+        }
+    }
+}
+
+/// An import from its columns, in the order in which all queries give them.
+pub(crate) fn from_row(mut r: Row) -> Import {
     Import {
         id: r.int(0),
         name: r.text(1),
@@ -112,11 +133,7 @@ fn from_row(mut r: Row) -> Import {
         columns: serde_json::from_str(&r.text(8)).unwrap_or_default(),
         bytes_received: r.int(9),
         upload_done: r.flag(10),
-        at: Checkpoint {
-            chunk: r.int(11),
-            offset: r.int(12),
-            line: r.int(13),
-        },
+        at: Checkpoint::of(&r, 11),
         total: r.int(14),
         merged: r.int(15),
         created: r.int(16),
@@ -130,6 +147,8 @@ fn from_row(mut r: Row) -> Import {
         options: serde_json::from_str(&r.text(25)).unwrap_or_default(),
         undo_at: r.opt_int(26),
         undone_at: r.opt_int(27),
+        merge_at: Checkpoint::of(&r, 28),
+        file_until: r.opt_int(31),
     }
 }
 
@@ -242,15 +261,9 @@ pub fn oldest_held(db: &dyn Db) -> Result<Option<i64>> {
     Ok(one(db, sql::OLDEST_HELD, &[])?.and_then(|r| r.opt_int(0)))
 }
 
-/// Ends an import that is not finished; rows that are read and not merged will be skipped. False when it has ended.
+/// Ends an import that is not finished; rows that are not merged will be skipped. False when it has ended.
 pub fn cancel(db: &dyn Db, id: i64) -> Result<bool> {
-    crate::transaction(db, || {
-        let canceled = db.execute(sql::CANCEL, params![id])? > 0;
-        if canceled {
-            db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX])?;
-        }
-        Ok(canceled)
-    })
+    Ok(db.execute(sql::CANCEL, params![id])? > 0)
 }
 
 /// All of the file is here.
@@ -284,126 +297,37 @@ pub fn describe(
     .map(|_| ())
 }
 
-/// A row as it was read.
-#[derive(Debug, Clone)]
-pub struct NewRow {
-    /// Counts from 1.
-    pub no: i64,
-    /// Line of the file.
-    pub line: i64,
-    /// As it came.
-    pub raw: Vec<u8>,
-    /// What it says, nothing for an empty row, or why it is refused.
-    pub read: std::result::Result<Option<Fields>, RowError>,
+/// Moves the ingest cursor behind some rows that can be read; the encoding may be known only now.
+///
+/// # Errors
+/// [`Error::Stale`] when another worker moved it.
+pub fn advance_ingest(
+    db: &dyn Db,
+    import: &Import,
+    to: Checkpoint,
+    rows: i64,
+    encoding: &str,
+) -> Result<()> {
+    let from = import.at;
+    let cursor = params![
+        import.id,
+        from.chunk,
+        from.offset,
+        to.chunk,
+        to.offset,
+        to.line,
+        rows,
+        encoding
+    ];
+    match db.execute(sql::ADVANCE_INGEST, cursor)? {
+        0 => Err(Error::Stale),
+        _ => Ok(()),
+    }
 }
 
-/// A batch of rows with the cursor before and after it.
-#[derive(Debug)]
-pub struct Batch {
-    /// The rows.
-    pub rows: Vec<NewRow>,
-    /// Where the batch began; somebody else's progress since then makes it stale.
-    pub from: Checkpoint,
-    /// Where it ended.
-    pub to: Checkpoint,
-    /// The encoding, which may be known only now.
-    pub encoding: &'static str,
-}
-
-/// Keeps a batch and moves the cursor, together or not at all.
-pub fn add_rows(db: &dyn Db, id: i64, batch: Batch) -> Result<()> {
-    let failed = batch.rows.iter().filter(|r| r.read.is_err()).count() as i64;
-    let count = batch.rows.len() as i64;
-    let values: Vec<Value> = batch
-        .rows
-        .into_iter()
-        .flat_map(|row| row_params(id, row))
-        .collect();
-    let (from, to) = (batch.from, batch.to);
-    crate::transaction(db, || {
-        let cursor = params![
-            id,
-            from.chunk,
-            from.offset,
-            to.chunk,
-            to.offset,
-            to.line,
-            count,
-            failed,
-            batch.encoding
-        ];
-        if db.execute(sql::ADVANCE_INGEST, cursor)? == 0 {
-            return Err(Error::Stale);
-        }
-        let head =
-            "insert into import_row (import_id, no, line, raw, fields, status, error_code, error)";
-        insert_many(db, head, 8, "", values)?;
-        db.execute(sql::DELETE_CHUNKS, params![id, to.chunk])
-            .map(|_| ())
-    })
-}
-
-fn row_params(import_id: i64, row: NewRow) -> [Value; 8] {
-    let (fields, status, code, error) = match row.read {
-        Ok(Some(fields)) => (serde_json::to_string(&fields).ok(), "pending", None, None),
-        Ok(None) => (None, "empty", None, None),
-        Err(e) => (None, "failed", Some(e.code), Some(e.message)),
-    };
-    let raw = if status == "empty" {
-        Value::Null
-    } else {
-        row.raw.into()
-    };
-    [
-        import_id.into(),
-        row.no.into(),
-        row.line.into(),
-        raw,
-        fields.into(),
-        status.into(),
-        code.into(),
-        error.into(),
-    ]
-}
-
-/// All rows are read; they are still to be merged.
+/// All rows can be read; they are still to be merged.
 pub fn begin_importing(db: &dyn Db, id: i64) -> Result<()> {
-    crate::transaction(db, || {
-        db.execute(sql::BEGIN_IMPORTING, params![id])?;
-        db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX])
-            .map(|_| ())
-    })
-}
-
-/// A row that waits to be merged.
-#[derive(Debug)]
-pub struct Waiting {
-    /// Its number.
-    pub no: i64,
-    /// What it says; none when it is settled already (`empty` or failed).
-    pub fields: Option<Fields>,
-    /// Whether it was empty.
-    pub empty: bool,
-}
-
-/// Rows after the import cursor.
-pub fn rows(db: &dyn Db, id: i64, after: i64, limit: i64) -> Result<Vec<Waiting>> {
-    let waiting = |mut r: Row| {
-        let (no, fields, status) = (r.int(0), r.opt_text(1), r.text(2));
-        let fields = fields
-            .filter(|_| status == "pending")
-            .and_then(|f| serde_json::from_str(&f).ok());
-        Waiting {
-            no,
-            fields,
-            empty: status == "empty",
-        }
-    };
-    Ok(db
-        .query(sql::ROWS, params![id, after, limit])?
-        .into_iter()
-        .map(waiting)
-        .collect())
+    db.execute(sql::BEGIN_IMPORTING, params![id]).map(|_| ())
 }
 
 /// How many rows ended how.
@@ -425,16 +349,25 @@ pub struct Counts {
 ///
 /// # Errors
 /// [`Error::Stale`] when another worker moved it.
-pub fn advance_merge(db: &dyn Db, id: i64, from: i64, to: i64, c: Counts) -> Result<()> {
+pub fn advance_merge(
+    db: &dyn Db,
+    import: &Import,
+    merged: i64,
+    at: Checkpoint,
+    c: Counts,
+) -> Result<()> {
     let params = params![
-        id,
-        from,
-        to,
+        import.id,
+        import.merged,
+        merged,
         c.created,
         c.updated,
         c.unchanged,
         c.skipped,
-        c.failed
+        c.failed,
+        at.chunk,
+        at.offset,
+        at.line
     ];
     match db.execute(sql::ADVANCE_MERGE, params)? {
         0 => Err(Error::Stale),
@@ -442,142 +375,36 @@ pub fn advance_merge(db: &dyn Db, id: i64, from: i64, to: i64, c: Counts) -> Res
     }
 }
 
-/// Notes what became of rows; only a failed one keeps its raw text. What a row changed is kept as its fields when it made
-/// a lead, and as its step when it changed one.
-pub fn settle_rows(
-    db: &dyn Db,
-    id: i64,
-    verdicts: &[(i64, Verdict)],
-    steps: &BTreeMap<i64, Step>,
-) -> Result<()> {
-    for part in verdicts.chunks(BATCH) {
-        // The range keeps SQLite from reading all rows of the import for each batch.
-        let numbers = || part.iter().map(|(no, _)| *no);
-        let mut params: Vec<Value> =
-            vec![id.into(), numbers().min().into(), numbers().max().into()];
-        let mut values = String::new();
-        for (no, verdict) in part {
-            let (status, lead_id, code, error) = match verdict {
-                Verdict::Created(lead) => ("created", Some(*lead), None, None),
-                Verdict::Updated(lead) => ("updated", Some(*lead), None, None),
-                Verdict::Unchanged(lead) => ("unchanged", Some(*lead), None, None),
-                Verdict::Skipped(code) => ("skipped", None, Some(*code), None),
-                Verdict::Failed(code, error) => ("failed", None, Some(*code), Some(error.as_str())),
-            };
-            let [no_, status_, lead_, code_, error_, step_] =
-                [1, 2, 3, 4, 5, 6].map(|i| params.len() + i);
-            let step = steps.get(no).and_then(|s| serde_json::to_string(s).ok());
-            // The first row says what the columns are: some may be NULL in all rows.
-            values.push_str(&match values.is_empty() {
-                true => format!(
-                    "(?{no_},?{status_},cast(?{lead_} as bigint),cast(?{code_} as text),cast(?{error_} as text),cast(?{step_} as text))"
-                ),
-                false => format!(",(?{no_},?{status_},?{lead_},?{code_},?{error_},?{step_})"),
-            });
-            params.extend([
-                Value::from(*no),
-                status.into(),
-                lead_id.into(),
-                code.into(),
-                error.into(),
-                step.into(),
-            ]);
-        }
-        let text = format!(
-            "with v (no, status, lead_id, code, error, step) as (values {values}) update import_row set status = v.status, lead_id = v.lead_id, \
-             error_code = v.code, error = v.error, \
-             fields = case when v.status = 'created' then import_row.fields else v.step end, raw = case when v.status = 'failed' then raw end \
-             from v where import_row.import_id = ?1 and import_row.no between ?2 and ?3 and import_row.no = v.no"
-        );
-        db.execute(&text, &params)?;
-    }
-    Ok(())
-}
+/// How long the file of an import is kept after its end, in milliseconds.
+pub const FILE_KEPT: i64 = 30 * 24 * 60 * 60 * 1000;
 
 /// Ends an import whose rows are all merged; true when that is so.
 pub fn finish(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
-    Ok(db.execute(sql::FINISH, params![id, now])? > 0)
+    Ok(db.execute(sql::FINISH, params![id, now, now + FILE_KEPT])? > 0)
 }
 
-/// Promises to take an import back. False when it has not ended, or is taken back already.
-pub fn begin_undo(db: &dyn Db, id: i64) -> Result<bool> {
-    Ok(db.execute(sql::BEGIN_UNDO, params![id])? > 0)
+/// Ends an import that somebody canceled: what is not merged is skipped. True when that is so.
+pub fn end_canceled(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
+    Ok(db.execute(sql::END_CANCELED, params![id, now, now + FILE_KEPT])? > 0)
 }
 
-/// An import that is being taken back.
-pub fn undoing(db: &dyn Db) -> Result<Option<Import>> {
-    Ok(one(db, sql::UNDOING, &[])?.map(from_row))
-}
+/// Chunks that are removed at once.
+const DROPPED: i64 = 64;
 
-/// A row that is merged: its number, its lead, and what it changed if it changed something.
-#[derive(Debug)]
-pub struct Settled {
-    /// Its number.
-    pub no: i64,
-    /// Its lead, if it has one.
-    pub lead_id: Option<i64>,
-    /// Whether it made or changed that lead.
-    pub changed: bool,
-    /// How. Rows of versions that did not note it have none.
-    pub step: Option<Step>,
-}
-
-/// Rows before a number, the last one first.
-pub fn settled_rows(db: &dyn Db, id: i64, before: i64, limit: i64) -> Result<Vec<Settled>> {
-    let settled = |mut r: Row| {
-        let (no, lead_id, status, fields) = (r.int(0), r.opt_int(1), r.text(2), r.opt_text(3));
-        let step = fields.and_then(|f| match status.as_str() {
-            "created" => serde_json::from_str(&f).ok().map(Step::making),
-            _ => serde_json::from_str(&f).ok(),
-        });
-        Settled {
-            no,
-            lead_id,
-            changed: matches!(status.as_str(), "created" | "updated"),
-            step,
-        }
+/// Removes a part of a file that is kept no longer; false when there is none.
+pub fn drop_expired(db: &dyn Db, now: i64) -> Result<bool> {
+    let Some(expired) = one(db, sql::EXPIRED, params![now])? else {
+        return Ok(false);
     };
-    let rows = db.query(sql::SETTLED_ROWS, params![id, before, limit])?;
-    Ok(rows.into_iter().map(settled).collect())
+    let id = expired.int(0);
+    db.execute(sql::DROP_CHUNKS, params![id, DROPPED])?;
+    db.execute(sql::DROP_FILE, params![id])?;
+    Ok(true)
 }
 
-/// Moves the undo cursor to a row, or ends the undo when there is none left. Call it first inside the batch's transaction.
-///
-/// # Errors
-/// [`Error::Stale`] when another worker moved it.
-pub fn advance_undo(db: &dyn Db, id: i64, from: i64, to: Option<i64>, now: i64) -> Result<()> {
-    let moved = match to {
-        Some(to) => db.execute(sql::ADVANCE_UNDO, params![id, from, to])?,
-        None => db.execute(sql::END_UNDO, params![id, from, now])?,
-    };
-    match moved {
-        0 => Err(Error::Stale),
-        _ => Ok(()),
-    }
-}
-
-/// Notes what an undo had to leave.
-pub fn keep(db: &dyn Db, id: i64, back: &TakenBack) -> Result<()> {
-    let kept = back
-        .kept
-        .iter()
-        .flat_map(|(lead, field)| [Value::from(id), (*lead).into(), field.into()]);
-    let head = "insert into import_kept (import_id, lead_id, field)";
-    insert_many(db, head, 3, "on conflict do nothing", kept.collect()).map(|_| ())
-}
-
-/// What an undo had to leave: lead and field, the first ones by lead.
-pub fn kept(db: &dyn Db, id: i64, limit: i64) -> Result<Vec<(i64, String)>> {
-    let rows = db.query(sql::KEPT, params![id, limit])?;
-    Ok(rows
-        .into_iter()
-        .map(|mut r| (r.int(0), r.text(1)))
-        .collect())
-}
-
-/// How much an undo had to leave.
-pub fn count_kept(db: &dyn Db, id: i64) -> Result<i64> {
-    Ok(one(db, sql::COUNT_KEPT, params![id])?.map_or(0, |r| r.int(0)))
+/// When the next file is kept no longer.
+pub fn next_expiry(db: &dyn Db) -> Result<Option<i64>> {
+    Ok(one(db, sql::NEXT_EXPIRY, &[])?.and_then(|r| r.opt_int(0)))
 }
 
 /// Ends an import whose file cannot be read.
@@ -587,40 +414,4 @@ pub fn fail(db: &dyn Db, id: i64, reason: &str, now: i64) -> Result<()> {
         db.execute(sql::DELETE_CHUNKS, params![id, i64::MAX])
             .map(|_| ())
     })
-}
-
-/// A row that was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailedRow {
-    /// Its number.
-    pub no: i64,
-    /// Line of the file.
-    pub line: i64,
-    /// As it came.
-    pub raw: Vec<u8>,
-    /// For programs.
-    pub code: String,
-    /// For people.
-    pub error: String,
-}
-
-/// Refused rows after a number, in order.
-pub fn failed_rows(db: &dyn Db, id: i64, after: i64, limit: i64) -> Result<Vec<FailedRow>> {
-    let row = |mut r: Row| FailedRow {
-        no: r.int(0),
-        line: r.int(1),
-        raw: r.bytes(2),
-        code: r.text(3),
-        error: r.text(4),
-    };
-    Ok(db
-        .query(sql::FAILED_ROWS, params![id, after, limit])?
-        .into_iter()
-        .map(row)
-        .collect())
-}
-
-/// The lead of the first row that has one.
-pub fn first_lead(db: &dyn Db, id: i64) -> Result<Option<i64>> {
-    Ok(one(db, sql::FIRST_LEAD, params![id])?.map(|r| r.int(0)))
 }

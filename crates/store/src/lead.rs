@@ -152,22 +152,24 @@ pub struct Source<'a> {
 pub fn apply(db: &dyn Db, changes: &Changes, source: Source<'_>, now: i64) -> Result<()> {
     insert_leads(db, changes, now)?;
     update_all(db, &changes.updated, now)?;
-    let keys = changes
-        .keys
-        .iter()
+    // In the order of their tree: neighbours share its pages.
+    let mut keys: Vec<_> = changes.keys.iter().collect();
+    keys.sort_unstable();
+    let keys = keys
+        .into_iter()
         .flat_map(|(kind, value, id)| [Value::from(*kind), value.into(), (*id).into()]);
     insert_many(
         db,
         "insert into lead_key (kind, value, lead_id)",
         3,
         "on conflict do nothing",
-        keys.collect(),
+        keys,
     )?;
     let events = changes
         .created
         .keys()
         .flat_map(|id| event_params(now, "lead_created", *id, None, source));
-    insert_events(db, events.collect())?;
+    insert_events(db, events)?;
     tag_leads(db, changes, source, now)
 }
 
@@ -193,14 +195,7 @@ fn insert_leads(db: &dyn Db, changes: &Changes, now: i64) -> Result<()> {
         params
     };
     let head = "insert into lead (id, email, first_name, last_name, job_title, company, phone, linkedin, country, data, created_at, updated_at)";
-    insert_many(
-        db,
-        head,
-        12,
-        "",
-        changes.created.iter().flat_map(row).collect(),
-    )
-    .map(|_| ())
+    insert_many(db, head, 12, "", changes.created.iter().flat_map(row)).map(|_| ())
 }
 
 fn row_params(id: i64, fields: &Fields) -> Vec<Value> {
@@ -231,7 +226,7 @@ fn event_params(
     ]
 }
 
-fn insert_events(db: &dyn Db, values: Vec<Value>) -> Result<u64> {
+fn insert_events(db: &dyn Db, values: impl Iterator<Item = Value>) -> Result<u64> {
     insert_many(
         db,
         "insert into event (at, kind, lead_id, tag_id, import_id)",
@@ -272,7 +267,7 @@ fn tag_leads(db: &dyn Db, changes: &Changes, source: Source<'_>, now: i64) -> Re
         let events = added
             .iter()
             .flat_map(|id| event_params(now, "tag_added", *id, Some(*tag_id), source));
-        insert_events(db, events.collect())?;
+        insert_events(db, events)?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ pub mod dry_run;
 pub mod event;
 pub mod filter;
 pub mod import;
+pub mod import_row;
 pub mod instance;
 pub mod invite;
 pub mod lead;

@@ -168,6 +168,11 @@ pub trait Db {
 
     /// Runs one statement and returns how many rows it changed.
     fn execute(&self, sql: &str, params: &[Value]) -> Result<u64>;
+
+    /// Like [`Self::execute`], with parameters that are given away: many of them need not be copied on their way.
+    fn write(&self, sql: &str, params: Vec<Value>) -> Result<u64> {
+        self.execute(sql, &params)
+    }
 }
 
 /// Which of a node's databases is meant.
@@ -272,15 +277,19 @@ pub fn insert_many(
     head: &str,
     columns: usize,
     tail: &str,
-    values: Vec<Value>,
+    values: impl IntoIterator<Item = Value>,
 ) -> Result<u64> {
-    let mut changed = 0;
-    for part in values.chunks(BATCH * columns) {
-        let sql = format!(
-            "{head} values {} {tail}",
-            placeholders(part.len() / columns, columns)
-        );
-        changed += db.execute(&sql, part)?;
+    let (mut values, mut changed) = (values.into_iter(), 0);
+    let text = |rows| format!("{head} values {} {tail}", placeholders(rows, columns));
+    let full = text(BATCH);
+    loop {
+        let mut part = Vec::with_capacity(BATCH * columns);
+        part.extend(values.by_ref().take(BATCH * columns));
+        let rows = part.len() / columns;
+        changed += match rows {
+            0 => return Ok(changed),
+            BATCH => db.write(&full, part)?,
+            rows => db.write(&text(rows), part)?,
+        };
     }
-    Ok(changed)
 }

@@ -50,14 +50,7 @@ fn fill(db: &dyn Db, filling: &Filling) {
         .events
         .iter()
         .flat_map(|lead| [Value::Integer(1), "seen".into(), (*lead).into()]);
-    insert_many(
-        db,
-        "insert into event (at, kind, lead_id)",
-        3,
-        "",
-        events.collect(),
-    )
-    .expect("events");
+    insert_many(db, "insert into event (at, kind, lead_id)", 3, "", events).expect("events");
     let import = store::import::insert(db, "p.csv", None, 1).expect("an import");
     for (no, bytes) in filling.chunks.iter().enumerate() {
         store::import::add_chunk(db, import, no as i64, bytes.clone(), 1).expect("a chunk");

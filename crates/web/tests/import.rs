@@ -241,6 +241,26 @@ fn failed_rows_come_back_with_their_number_and_reason() {
 }
 
 #[test]
+fn the_file_is_there_until_its_time_is_over() {
+    let site = Site::new();
+    let ann = site.sign_up("ann@agency.test");
+    let base = ann.sub_account("Acme");
+    let text = "email,note\nann@x.test,A\n";
+    ann.import(&base, text, "hot");
+    let file = || ann.get(&format!("{base}/api/v1/imports/1/file"));
+    let Body::Stream(chunks) = file().body else {
+        panic!("it is streamed");
+    };
+    assert_eq!(chunks.flatten().collect::<Vec<u8>>(), text.as_bytes());
+    site.later(30 * 24 * 60 * 60 * 1000 + 1);
+    ann.work();
+    let db = site.database(&Place::Slot(1));
+    let left = "select (select count(*) from import_chunk) + count(file_until) from import";
+    assert_eq!(db.query(left, &[]).expect("a count")[0].int(0), 0);
+    assert!(!undo::begin(&*db, 1, site.now()).expect("an answer"));
+}
+
+#[test]
 fn a_short_row_that_failed_comes_back_under_the_right_headers() {
     let site = Site::new();
     let ann = site.sign_up("ann@agency.test");

@@ -441,6 +441,7 @@ fn importing() -> Progress {
         reason: None,
         bytes_read: 9_812_000,
         bytes: 9_812_000,
+        file_kept: true,
         rows: Rows {
             total: 96_400,
             created: 52_310,

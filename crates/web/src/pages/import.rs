@@ -133,6 +133,8 @@ pub struct Progress {
     pub bytes: i64,
     /// Counts so far.
     pub rows: Rows,
+    /// Whether the file is still here, so that the import can be taken back.
+    pub file_kept: bool,
 }
 
 impl Progress {
@@ -142,6 +144,7 @@ impl Progress {
 
     fn undoable(&self) -> bool {
         ["done", "canceled"].contains(&self.status.as_str())
+            && self.file_kept
             && self.rows.created + self.rows.updated + self.rows.unchanged > 0
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use store::import::{self, Import};
+use store::import_row;
 
 use crate::http::{Answer, Problem, Response};
 use crate::input;
@@ -34,6 +35,7 @@ pub fn view(i: &Import) -> Value {
         "created_at": i.created_at,
         "finished_at": i.finished_at,
         "undone_at": i.undone_at,
+        "file_until": i.file_until,
     })
 }
 
@@ -81,7 +83,7 @@ pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
             return Some(head);
         }
         // An answer that has begun cannot become an error any more; a broken end is all that is left.
-        let rows = import::failed_rows(&*db, import.id, after, PIECE)
+        let rows = import_row::failed(&*db, import.id, after, PIECE)
             .ok()
             .filter(|r| !r.is_empty())?;
         after = rows.last().map_or(i64::MAX, |r| r.no);
@@ -102,6 +104,29 @@ pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
         "text/csv; charset=utf-8",
         &format!("import-{}-errors.csv", import.id),
         Box::new(pieces),
+    ))
+}
+
+/// `GET /imports/{id}/file`: the file as it came, unpacked.
+///
+/// # Errors
+/// 404 when there is none, 410 when its file is kept no longer.
+pub fn file(scope: &Scope<'_>, id: &str) -> Answer {
+    let import = find(scope, id)?;
+    if import::chunks(&*scope.db, import.id, 0, 1)?.is_empty() {
+        return Err(Problem::new(410, "The file is gone").detail(
+            "The file of an import is kept for 30 days after its end. What was imported is there.",
+        ));
+    }
+    let db = scope.cx.stores.open(&scope.tenant.place)?;
+    let chunks = (0..).map_while(move |no| {
+        let chunk = import::chunks(&*db, import.id, no, 1).ok()?;
+        chunk.into_iter().next().map(|(_, bytes)| bytes)
+    });
+    Ok(Response::download(
+        "text/csv",
+        &format!("import-{}.csv", import.id),
+        Box::new(chunks),
     ))
 }
 

@@ -254,6 +254,7 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["timeline"]) if *m == get => timeline::points(scope, request),
         (m, ["archive"]) if *m == get => archive::download(scope),
         (m, ["imports", id, "errors.csv"]) if *m == get => import::errors(scope, id),
+        (m, ["imports", id, "file"]) if *m == get => import::file(scope, id),
         (m, ["settings"]) if *m == get => settings::get(scope),
         (m, ["settings"]) if *m == put => {
             settings::put_brand(scope, &request.json()?).map(|b| Response::json(200, &b))
@@ -280,7 +281,8 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
             [
                 "imports",
                 _,
-                "errors.csv" | "preview" | "mapping" | "cancellation" | "reversal" | "kept",
+                "errors.csv" | "file" | "preview" | "mapping" | "cancellation" | "reversal"
+                | "kept",
             ]
             | ["requests", _, "cancellation" | "approval" | "rejection"]
             | ["approvals"],

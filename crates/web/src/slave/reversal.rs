@@ -1,7 +1,7 @@
 //! Taking an import back, and what had to stay.
 
 use serde_json::{Value, json};
-use store::import;
+use store::undo;
 
 use crate::http::{Answer, Problem, Response};
 use crate::slave::Scope;
@@ -17,11 +17,11 @@ const KEPT: i64 = 1_000;
 pub fn begin(scope: &Scope<'_>, id: &str) -> Answer {
     let import = find(scope, id)?;
     let begun = scope.promising(&["import"], || {
-        Ok(import::begin_undo(&*scope.db, import.id)?)
+        Ok(undo::begin(&*scope.db, import.id, scope.cx.now)?)
     })?;
     if !begun {
         return Err(Problem::new(409, "The import cannot be undone").detail(format!(
-            "It is {}; only one that is done or canceled can be undone, and once. Nothing was changed.",
+            "It is {}; only one that is done or canceled can be undone, once, and while its file is kept (for 30 days). Nothing was changed.",
             import.status
         )));
     }
@@ -34,10 +34,10 @@ pub fn begin(scope: &Scope<'_>, id: &str) -> Answer {
 /// 404 when there is no such import.
 pub fn kept(scope: &Scope<'_>, id: &str) -> Answer {
     let import = find(scope, id)?;
-    let kept = import::kept(&*scope.db, import.id, KEPT)?;
+    let kept = undo::kept(&*scope.db, import.id, KEPT)?;
     let item = |(lead_id, field)| json!({"lead_id": lead_id, "field": field});
     let items: Vec<Value> = kept.into_iter().map(item).collect();
-    let total = import::count_kept(&*scope.db, import.id)?;
+    let total = undo::count_kept(&*scope.db, import.id)?;
     Ok(Response::json(
         200,
         &json!({"total": total, "items": items}),

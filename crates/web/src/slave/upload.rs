@@ -3,7 +3,7 @@
 use domain::identity::{Action, Identity};
 use domain::mapping::Options;
 use serde_json::json;
-use stages::ingest::CHUNK;
+use stages::file::CHUNK;
 use store::import;
 
 use crate::context::Context;

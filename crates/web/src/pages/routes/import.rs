@@ -1,8 +1,8 @@
 //! Imports: live progress and result. Uploads are streamed, and so have an entrance of their own.
 
 use domain::lead::{Field as LeadField, Fields, Target};
-use stages::ingest::CHUNK;
-use store::{import, lead, tag};
+use stages::file::CHUNK;
+use store::{import, import_row, lead, tag, undo};
 
 use super::HX_REFRESH;
 use super::names::full_name;
@@ -68,6 +68,7 @@ fn progress_of(scope: &Scope<'_>, i: &import::Import) -> Progress {
         bytes_read: read.min(i.bytes_received),
         bytes: i.bytes_received,
         rows: rows(i),
+        file_kept: i.file_until.is_some_and(|until| until > scope.cx.now),
     }
 }
 
@@ -94,7 +95,7 @@ pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {
     let import = api::find(scope, id)?;
     let brought = import.created + import.updated + import.unchanged > 0;
     let example = match brought
-        .then(|| import::first_lead(db, import.id))
+        .then(|| import_row::first_lead(db, import.id))
         .transpose()?
     {
         Some(Some(lead_id)) => lead::get(db, lead_id)?.map(|lead| lead.fields),
@@ -102,7 +103,7 @@ pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {
     };
     let columns = import.columns.iter();
     let columns = columns.map(|c| column(c, example.as_ref())).collect();
-    let failed = import::failed_rows(db, import.id, 0, FAILED)?;
+    let failed = import_row::failed(db, import.id, 0, FAILED)?;
     let view = Import {
         page,
         file_name: String::new(),
@@ -112,11 +113,11 @@ pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {
         progress: progress_of(scope, &import),
         sniffed: sniffed(&import),
         columns,
-        kept: import::kept(db, import.id, KEPT)?
+        kept: undo::kept(db, import.id, KEPT)?
             .into_iter()
             .map(kept)
             .collect(),
-        kept_total: import::count_kept(db, import.id)?,
+        kept_total: undo::count_kept(db, import.id)?,
         failed_rows: failed.into_iter().map(failed_row).collect(),
         tag: import.tag.unwrap_or_default(),
         name: import.name,
@@ -125,7 +126,7 @@ pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {
 }
 
 /// `POST imports/{id}/reversal`
-pub fn undo(scope: &Scope<'_>, page: &Page, id: &str) -> Answer {
+pub fn take_back(scope: &Scope<'_>, page: &Page, id: &str) -> Answer {
     match reversal::begin(scope, id) {
         // Somebody was faster: the page says how it is.
         Err(problem) if problem.status != 409 => Err(problem),
@@ -184,7 +185,7 @@ fn column(c: &domain::table::Column, example: Option<&Fields>) -> Column {
     }
 }
 
-fn failed_row(row: import::FailedRow) -> FailedRow {
+fn failed_row(row: import_row::FailedRow) -> FailedRow {
     let text = String::from_utf8_lossy(&row.raw);
     FailedRow {
         line: row.line,

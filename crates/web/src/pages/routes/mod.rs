@@ -211,7 +211,7 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (&Method::GET, ["imports", id, "mapping"]) => mapping::form(scope, page, request, id),
         (&Method::POST, ["imports", id, "mapping"]) => mapping::map(scope, page, request, id),
         (&Method::POST, ["imports", id, "cancellation"]) => mapping::cancel(scope, &page, id),
-        (&Method::POST, ["imports", id, "reversal"]) => import::undo(scope, &page, id),
+        (&Method::POST, ["imports", id, "reversal"]) => import::take_back(scope, &page, id),
         (&Method::GET, ["profiles"]) => profile::list(scope, page),
         (&Method::POST, ["profiles"]) => profile::create(scope, page, request),
         (&Method::GET, ["profiles", "new"]) => Ok(profile::form(page)),
