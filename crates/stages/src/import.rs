@@ -13,6 +13,11 @@ use store::{Db, Error, Result, tag, transaction, undo};
 use crate::file::{CHUNKS, Part, unclosed};
 use crate::run::Stage;
 
+/// Rows by their numbers, and what became of them.
+type Verdicts = Vec<(i64, Verdict)>;
+/// Leads, and what rows changed of them.
+type Steps = Vec<(i64, Option<Step>)>;
+
 /// The most rows that are merged, or taken back, in one transaction.
 const ROWS: usize = 10_000;
 
@@ -144,7 +149,7 @@ fn merge_batch(db: &dyn Db, import: &Import, mut file: Rows, now: i64) -> Result
 }
 
 /// Takes out of some rows what they say, and says what becomes of those that say nothing.
-fn sort_out(first: i64, rows: &mut [Row]) -> (Vec<(i64, Fields)>, Vec<(i64, Verdict)>) {
+fn sort_out(first: i64, rows: &mut [Row]) -> (Vec<(i64, Fields)>, Verdicts) {
     let (mut said, mut verdicts) = (Vec::with_capacity(rows.len()), Vec::new());
     for (no, row) in (first..).zip(rows) {
         match std::mem::replace(&mut row.read, Ok(None)) {
@@ -189,12 +194,7 @@ fn take_back_batch(db: &dyn Db, import: &Import, now: i64) -> Result<()> {
 
 /// The leads of a batch's rows, and what each row changed, the last one first. What a row said that made a lead is read
 /// from the file again.
-#[allow(clippy::type_complexity)]
-fn steps(
-    db: &dyn Db,
-    import: &Import,
-    batch: &Batch,
-) -> Result<(Vec<i64>, Vec<(i64, Option<Step>)>)> {
+fn steps(db: &dyn Db, import: &Import, batch: &Batch) -> Result<(Vec<i64>, Steps)> {
     let file = Rows::read(db, import, batch.at, batch.rows as usize)?;
     let met = import_row::met(db, import.id, batch)?;
     let mut made = batch.first_lead.unwrap_or_default()..;

@@ -61,7 +61,8 @@ impl Writer {
             Filter::Import(id) => {
                 let p = self.param(*id);
                 self.say(&format!(
-                    "exists (select 1 from import_row r where r.lead_id = l.id and r.import_id = {p})"
+                    "(exists (select 1 from import_row r where r.lead_id = l.id and r.import_id = {p}) \
+                     or exists (select 1 from import_batch b where b.import_id = {p} and b.first_lead <= l.id and b.last_lead >= l.id))"
                 ));
             }
             Filter::Created(span) => self.push_span("l.created_at", span),

@@ -217,7 +217,15 @@ fn insert(db: &dyn Db, people: &[Person]) {
             tag::add(db, tag, id, "api", 0).expect("tagged");
         }
         if let Some(import) = p.import {
-            let row = "insert into import_row (import_id, no, line, status, lead_id) values (?1, ?2, 1, 'created', ?2)";
+            let row = match id % 2 {
+                0 => {
+                    "insert into import_row (import_id, no, line, status, lead_id) values (?1, ?2, 1, 'updated', ?2)"
+                }
+                _ => {
+                    "insert into import_batch (import_id, no, rows, chunk_no, chunk_offset, line, first_lead, last_lead) \
+                     values (?1, ?2, 1, 0, 0, 1, ?2, ?2)"
+                }
+            };
             db.execute(row, params![import, id]).expect("a row");
         }
     }

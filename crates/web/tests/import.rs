@@ -7,7 +7,7 @@ use std::io::Write;
 use http::Method;
 use serde_json::{Value, json};
 use site::{Person, Site, location, text};
-use store::{Place, suppression};
+use store::{Place, suppression, undo};
 use web::{Body, Response};
 
 fn json_of(response: &Response) -> Value {

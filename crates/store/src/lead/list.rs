@@ -290,7 +290,9 @@ fn candidates(condition: &Filter) -> Option<Candidates> {
             in_order: false,
         },
         Filter::Import(id) => Candidates {
-            sql: "select lead_id from import_row where import_id = ?_ and lead_id is not null",
+            sql: "select lead_id from import_row where import_id = ?_ and lead_id is not null \
+                  union all select l.id as lead_id from import_batch b \
+                  join lead l on l.id >= b.first_lead and l.id <= b.last_lead where b.import_id = ?_",
             param: (*id).into(),
             in_order: false,
         },
