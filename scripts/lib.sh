@@ -15,7 +15,7 @@ RUST_MIN=94
 export CARGO_TARGET_DIR=$ROOT/target
 
 # The one list of components. Features unify over what is built together, so it never varies.
-COMPONENTS=(master slave allocate heartbeat ingest import plan rule timeline)
+COMPONENTS=(master slave allocate heartbeat ingest import plan rule search timeline)
 # The native programs.
 PROGRAMS=(edge-native worker-native)
 # What is tested apart from them, with the end-to-end scenarios.

@@ -34,4 +34,7 @@ insert into data_type (name, created_at) values (?1, ?2) on conflict (name) do n
 select name from data_type order by name limit 1000;
 
 -- name: count
-select count(*) from lead;
+select n from lead_count;
+
+-- name: count-more
+insert into lead_count (id, n) values (1, ?1) on conflict (id) do update set n = lead_count.n + excluded.n;

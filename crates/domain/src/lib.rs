@@ -16,6 +16,7 @@ pub mod quota;
 pub mod record;
 pub mod retry;
 pub mod rule;
+pub mod search;
 pub mod table;
 pub mod template;
 mod template_language;

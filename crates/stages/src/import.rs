@@ -30,7 +30,7 @@ impl Stage for Merge {
     }
 
     fn wakes(&self) -> &'static [&'static str] {
-        &["rule", "timeline"]
+        &["rule", "timeline", "search"]
     }
 
     fn step(&self, db: &dyn Db, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {

@@ -11,4 +11,5 @@ pub mod plan;
 pub mod relocate;
 pub mod rule;
 pub mod run;
+pub mod search;
 pub mod timeline;

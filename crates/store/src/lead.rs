@@ -11,7 +11,9 @@ use crate::queries::lead as sql;
 
 mod list;
 
-pub use list::{By, Cursor, Listed, Query, Sort, list, list_json, listed};
+pub use list::{
+    By, Count, Cursor, Key, Listed, Query, Sort, count_fitting, list, list_json, listed,
+};
 
 /// One lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,12 +69,7 @@ pub fn get(db: &dyn Db, id: i64) -> Result<Option<Lead>> {
 /// Several leads' fields by id.
 pub fn fields_of(db: &dyn Db, ids: &[i64]) -> Result<HashMap<i64, Fields>> {
     let json = serde_json::to_string(ids).unwrap_or_default();
-    let listed = match db.engine() {
-        Engine::Sqlite => "select value from json_each(?1)",
-        Engine::Postgres => {
-            "select cast(e.value as bigint) from json_array_elements_text(cast(?1 as json)) as e (value)"
-        }
-    };
+    let listed = listed_ids(db.engine(), 1);
     let text = format!("select {COLUMNS} from lead l where l.id in ({listed})");
     let rows = db.query(&text, params![json])?;
     Ok(rows
@@ -81,7 +78,39 @@ pub fn fields_of(db: &dyn Db, ids: &[i64]) -> Result<HashMap<i64, Fields>> {
         .collect())
 }
 
-/// How many leads there are.
+/// Leads after a number, in their order: number, fields, when they were changed last.
+pub(crate) fn after(db: &dyn Db, id: i64, limit: i64) -> Result<Vec<(i64, Fields, i64)>> {
+    let text = format!(
+        "select {COLUMNS}, l.updated_at from lead l where l.id > ?1 order by l.id limit ?2"
+    );
+    let rows = db.query(&text, params![id, limit])?;
+    Ok(rows.into_iter().map(changed).collect())
+}
+
+/// Some leads like [`after`].
+pub(crate) fn some(db: &dyn Db, ids: &[i64]) -> Result<Vec<(i64, Fields, i64)>> {
+    let listed = listed_ids(db.engine(), 1);
+    let text = format!("select {COLUMNS}, l.updated_at from lead l where l.id in ({listed})");
+    let json = serde_json::to_string(ids).unwrap_or_default();
+    let rows = db.query(&text, params![json])?;
+    Ok(rows.into_iter().map(changed).collect())
+}
+
+fn changed(mut r: Row) -> (i64, Fields, i64) {
+    (r.int(0), fields(&mut r, 1), r.int(10))
+}
+
+/// The numbers in a JSON array that is parameter `p`.
+fn listed_ids(engine: Engine, p: usize) -> String {
+    match engine {
+        Engine::Sqlite => format!("select cast(value as integer) as lead_id from json_each(?{p})"),
+        Engine::Postgres => format!(
+            "select cast(e.value as bigint) as lead_id from json_array_elements_text(cast(?{p} as json)) as e (value)"
+        ),
+    }
+}
+
+/// How many leads there are: kept with them, not counted.
 pub fn count(db: &dyn Db) -> Result<i64> {
     Ok(one(db, sql::COUNT, &[])?.map_or(0, |r| r.int(0)))
 }
@@ -195,7 +224,11 @@ fn insert_leads(db: &dyn Db, changes: &Changes, now: i64) -> Result<()> {
         params
     };
     let head = "insert into lead (id, email, first_name, last_name, job_title, company, phone, linkedin, country, data, created_at, updated_at)";
-    insert_many(db, head, 12, "", changes.created.iter().flat_map(row)).map(|_| ())
+    let n = insert_many(db, head, 12, "", changes.created.iter().flat_map(row))?;
+    if n > 0 {
+        db.execute(sql::COUNT_MORE, params![n as i64])?;
+    }
+    Ok(())
 }
 
 fn row_params(id: i64, fields: &Fields) -> Vec<Value> {

@@ -35,6 +35,7 @@ pub mod relocation;
 pub mod request;
 pub mod rule;
 mod scram;
+pub mod search;
 pub mod server;
 pub mod session;
 pub mod setting;

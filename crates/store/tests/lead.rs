@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use domain::filter::{Activity, Comparison, Filter, Happened, OneOf, Op, Operand, Span};
 use proptest::prelude::*;
 use store::lead::{self, Query, Sort};
-use store::{Db, params, tag};
+use store::{Db, params, search, tag};
 use testkit::postgres::Kind;
 use testkit::{ENGINES, new};
 
@@ -193,6 +193,15 @@ fn insert(db: &dyn Db, people: &[Person]) {
     db.execute("delete from event", &[]).expect("empty");
     db.execute("delete from import", &[]).expect("empty");
     db.execute("delete from lead", &[]).expect("empty");
+    for derived in [
+        "search_word",
+        "search_order",
+        "search_stale",
+        "search_state",
+    ] {
+        let text = format!("delete from {derived}");
+        db.execute(&text, &[]).expect("empty");
+    }
     for n in 1..3i64 {
         let import = "insert into import (id, name, status, created_at, touched_at) values (?1, 'x', 'done', 0, 0)";
         db.execute(import, params![n]).expect("an import");
@@ -244,10 +253,10 @@ fn walk(db: &dyn Db, query: &Query) -> Vec<i64> {
     let (mut pages, mut from) = (Vec::new(), None);
     loop {
         let (found, next, previous) = ids(&Query {
-            from,
+            from: from.take(),
             ..query.clone()
         });
-        if let Some(cursor) = previous {
+        if let Some(cursor) = previous.clone() {
             let (before, back, _) = ids(&Query {
                 from: Some(cursor),
                 ..query.clone()
@@ -291,12 +300,139 @@ fn a_filter_means_what_it_says() {
                     limit,
                     ..Query::default()
                 };
+                if people.len() % 2 == 0 {
+                    search::step(db).expect("indexed");
+                }
                 prop_assert_eq!(walk(db, &query("created")), expected.clone());
+                let count = lead::count_fitting(db, &query("name")).expect("a count");
+                let unlimited = filter == Filter::And(Vec::new());
+                prop_assert_eq!(
+                    (count.n, count.or_more),
+                    match unlimited {
+                        true => (0, false), // The model writes leads past the count.
+                        false => (expected.len() as i64, false),
+                    }
+                );
+                if search::is_behind(db) == Ok(false) {
+                    let mut updated = walk(db, &query("-updated"));
+                    prop_assert!(
+                        updated
+                            .windows(2)
+                            .all(|w| people[w[0] as usize - 1].at >= people[w[1] as usize - 1].at)
+                    );
+                    updated.sort_unstable();
+                    prop_assert_eq!(updated, expected.clone());
+                }
                 expected.reverse();
                 prop_assert_eq!(walk(db, &query("-id")), expected);
             }
             Ok(())
         });
         result.unwrap_or_else(|e| panic!("{engine:?}: {e}"));
+    }
+}
+
+/// What is done to a list of leads that is searched.
+#[derive(Debug, Clone)]
+enum Step {
+    Add(String, String),
+    Rename(usize, String),
+    Remove(usize),
+    Index,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let name = || prop::sample::select(&["Zoë", "zoe ann", "Ánnabel", "Björn-Åke", "Ok 5", ""][..]);
+    prop_oneof![
+        4 => (name(), name()).prop_map(|(a, b)| Step::Add(a.into(), b.into())),
+        2 => (0usize..9, name()).prop_map(|(i, a)| Step::Rename(i, a.into())),
+        1 => (0usize..9).prop_map(Step::Remove),
+        2 => Just(Step::Index),
+    ]
+}
+
+#[test]
+fn words_find_leads_whether_the_index_knows_them_or_not() {
+    for engine in ENGINES {
+        let cases = if engine == store::Engine::Sqlite {
+            150
+        } else {
+            8
+        };
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases));
+        let result = runner.run(&prop::collection::vec(step(), 0..20), |steps| {
+            let db = &*new(engine, Kind::Tenant);
+            let mut names: Vec<Option<(String, String)>> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Add(first, company) => {
+                        let id = names.len() as i64 + 1;
+                        let text = "insert into lead (id, first_name, company, created_at, updated_at) values (?1, ?2, ?3, 0, 0)";
+                        db.execute(text, params![id, &first, &company]).expect("a lead");
+                        names.push(Some((first, company)));
+                    }
+                    Step::Rename(i, name) if names.get(i).is_some_and(Option::is_some) => {
+                        let text = "update lead set first_name = ?2 where id = ?1";
+                        db.execute(text, params![i as i64 + 1, &name]).expect("renamed");
+                        names[i].as_mut().expect("there").0 = name;
+                    }
+                    // The number of the last lead must not be given again.
+                    Step::Remove(i) if i + 1 < names.len() && names[i].is_some() => {
+                        let text = "delete from lead where id = ?1";
+                        db.execute(text, params![i as i64 + 1]).expect("gone");
+                        names[i] = None;
+                    }
+                    Step::Index => while search::step(db).expect("indexed") {},
+                    _ => {}
+                }
+                for q in ["zo", "ANN", "anna", "ake bj", "5 o", "zoe zoe", "nobody"] {
+                    let asked = domain::search::query(q);
+                    let fits = |name: &Option<(String, String)>| {
+                        let (first, company) = name.as_ref()?;
+                        let mut words = domain::search::words(first);
+                        words.extend(domain::search::words(company));
+                        let found = |w: &String| words.iter().any(|word| word.starts_with(w.as_str()));
+                        asked.iter().all(found).then_some(())
+                    };
+                    let fitting = names.iter().zip(1..).filter(|(n, _)| fits(n).is_some());
+                    let mut expected: Vec<i64> = fitting.map(|(_, id)| id).collect();
+                    expected.reverse();
+                    let query = Query { q: Some(q.into()), limit: 2, ..Query::default() };
+                    prop_assert_eq!(walk(db, &query), expected.clone(), "{}", q);
+                    let count = lead::count_fitting(db, &query).expect("a count");
+                    prop_assert_eq!(count.n, expected.len() as i64);
+                }
+            }
+            Ok(())
+        });
+        result.unwrap_or_else(|e| panic!("{engine:?}: {e}"));
+    }
+}
+
+#[test]
+fn the_number_of_leads_is_kept() {
+    for engine in ENGINES {
+        let db = &*new(engine, Kind::Tenant);
+        let person = |n: i64| {
+            let mut fields = domain::lead::Fields::default();
+            fields.set(domain::lead::Field::Email, format!("p{n}@x.test"));
+            (n, fields)
+        };
+        for first in [1, 4] {
+            let rows = (first..first + 5).map(person).collect::<Vec<_>>();
+            let known = lead::known_for(db, &rows).expect("known");
+            let next = lead::next_id(db).expect("a number");
+            let changes = domain::merge::merge(rows, domain::mapping::Mode::Both, known, next);
+            let source = lead::Source {
+                name: "api",
+                import_id: None,
+                tag_ids: &[],
+            };
+            lead::apply(db, &changes, source, 0).expect("kept");
+        }
+        assert_eq!(lead::count(db), Ok(8));
+        db.execute("delete from lead where id in (2, 3, 99)", &[])
+            .expect("gone");
+        assert_eq!(lead::count(db), Ok(6));
     }
 }

@@ -71,7 +71,7 @@ pub fn file(path: &Path) -> Sqlite {
     Sqlite::open(path).expect("SQLite opens a file")
 }
 
-/// The names of all tables in order.
+/// The names of all tables in order, but of those that can be made again from others.
 pub fn tables(db: &dyn Db) -> Vec<String> {
     let tables = match db.engine() {
         Engine::Sqlite => {
@@ -82,7 +82,8 @@ pub fn tables(db: &dyn Db) -> Vec<String> {
         }
     };
     let tables = db.query(tables, &[]).expect("a schema");
-    tables.into_iter().map(|mut r| r.text(0)).collect()
+    let tables = tables.into_iter().map(|mut r| r.text(0));
+    tables.filter(|name| !name.starts_with("search_")).collect()
 }
 
 /// Every row of every table but `skip`, as text: two databases with the same content give the same, whatever engine.

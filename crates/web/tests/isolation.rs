@@ -300,7 +300,7 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
             let action = match method.as_str() {
                 _ if rest.ends_with("/archive") => Manage,
                 "get" => Read,
-                _ if rest.ends_with("/leads/search") => Read,
+                _ if rest.ends_with("/leads/search") || rest.ends_with("/leads/count") => Read,
                 _ if manages => Manage,
                 _ => Write,
             };

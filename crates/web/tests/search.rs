@@ -133,3 +133,57 @@ fn the_form_builds_a_filter_without_a_script() {
     let (status, _) = page("sort=shoe");
     assert_eq!(status, 422);
 }
+
+#[test]
+fn words_find_leads_before_and_after_the_index_knows_them() {
+    let site = Site::new();
+    let person = site.sign_up("ann@agency.test");
+    let base = person.sub_account("Acme");
+    leads(&person, &base);
+    let path = format!("{base}/api/v1/leads");
+    let zoe = json!({"email": "zm@y.test", "first_name": "Zoë", "last_name": "Müller-Łuk"});
+    person.call(Method::POST, &path, &zoe.to_string());
+    let find = |body: Value| search(&person, &base, &body).1;
+    let count = |body: Value| {
+        let path = format!("{base}/api/v1/leads/count");
+        let answer = person.call(Method::POST, &path, &body.to_string());
+        serde_json::from_str::<Value>(&text(&answer)).expect("JSON")
+    };
+    for _ in 0..2 {
+        assert_eq!(emails(&find(json!({"q": "luk mull ZOE"}))), ["zm@y.test"]);
+        assert_eq!(emails(&find(json!({"q": "x test", "tag": "hot"}))).len(), 2);
+        assert_eq!(find(json!({"q": "uller"}))["items"], json!([]));
+        assert_eq!(find(json!({"q": "***"}))["items"], json!([]));
+        assert_eq!(
+            count(json!({"q": "test"})),
+            json!({"n": 4, "or_more": false})
+        );
+        assert_eq!(count(json!({})), json!({"n": 4, "or_more": false}));
+        person.work();
+    }
+    let by_name = find(json!({"sort": "name", "limit": 1}));
+    assert_eq!(
+        emails(&by_name),
+        ["zm@y.test"],
+        "those without a name come last"
+    );
+    let next = &by_name["next_cursor"];
+    let second = find(json!({"sort": "name", "limit": 1, "cursor": next}));
+    assert_eq!(emails(&second), ["ann@x.test"]);
+    let back = find(json!({"sort": "name", "limit": 1, "cursor": second["prev_cursor"]}));
+    assert_eq!(back["items"], by_name["items"]);
+    let (status, _) = search(&person, &base, &json!({"sort": "created", "cursor": next}));
+    assert_eq!(status, 422, "a cursor of another order");
+    let by_email = find(json!({"sort": "-email"}));
+    assert_eq!(emails(&by_email)[..2], ["zm@y.test", "cyd@x.test"]);
+
+    let renamed = json!({"email": "zm@y.test", "first_name": "Éva"});
+    person.call(Method::POST, &path, &renamed.to_string());
+    for _ in 0..2 {
+        assert_eq!(emails(&find(json!({"q": "eva"}))), ["zm@y.test"]);
+        assert_eq!(find(json!({"q": "zoe"}))["items"], json!([]));
+        person.work();
+    }
+    let page = text(&person.get(&format!("{base}/leads?q=mull&sort=name")));
+    assert!(page.contains("zm@y.test") && page.contains("<span class=\"h-count\">1</span>"));
+}

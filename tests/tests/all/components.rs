@@ -6,7 +6,7 @@ use std::fs;
 use tests::harness::root;
 use wasmparser::{Parser, Payload};
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     "master",
     "slave",
     "allocate",
@@ -15,15 +15,17 @@ const ALL: [&str; 9] = [
     "import",
     "plan",
     "rule",
+    "search",
     "timeline",
 ];
-const SCHEDULED: [&str; 7] = [
+const SCHEDULED: [&str; 8] = [
     "allocate",
     "heartbeat",
     "ingest",
     "import",
     "plan",
     "rule",
+    "search",
     "timeline",
 ];
 /// What components may import: each is offered by Spin 4.1, and nothing is here that no component of ours has a use for.

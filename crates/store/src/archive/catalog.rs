@@ -66,6 +66,18 @@ impl Table {
     }
 }
 
+/// What the tables that can be made again from the others begin with.
+const DERIVED: &str = "search_";
+
+/// Tables of the index that leads are searched by, in the order that they can be dropped in; others of that prefix are
+/// their parts.
+const INDEX: [&str; 4] = [
+    "search_word",
+    "search_order",
+    "search_stale",
+    "search_state",
+];
+
 fn names(db: &dyn Db) -> Result<Vec<String>> {
     let text = match db.engine() {
         Engine::Sqlite => {
@@ -76,7 +88,8 @@ fn names(db: &dyn Db) -> Result<Vec<String>> {
         }
     };
     let rows = db.query(text, &[])?;
-    Ok(rows.into_iter().map(|mut r| r.text(0)).collect())
+    let names = rows.into_iter().map(|mut r| r.text(0));
+    Ok(names.filter(|name| !name.starts_with(DERIVED)).collect())
 }
 
 /// All tables but the version's, each after those it refers to.
@@ -177,12 +190,8 @@ pub(super) fn prepare(db: &dyn Db, migrations: &[Migration]) -> Result<()> {
 pub(super) fn clear(db: &dyn Db) -> Result<()> {
     let ordered = tables(db)?;
     transaction(db, || -> Result<()> {
-        for table in ordered
-            .iter()
-            .rev()
-            .map(|t| t.name.as_str())
-            .chain(["schema_version"])
-        {
+        let ordered = ordered.iter().rev().map(|t| t.name.as_str());
+        for table in INDEX.into_iter().chain(ordered).chain(["schema_version"]) {
             db.execute(&format!("drop table if exists \"{table}\""), &[])?;
         }
         Ok(())

@@ -3,16 +3,19 @@
 use domain::filter::{Filter, Op};
 use domain::lead::Field;
 
-use super::{COLUMNS, Lead, from_row};
+use domain::search::{query as beginnings, words};
+
+use super::{COLUMNS, Lead, from_row, listed_ids};
 use crate::filter::compile;
 use crate::port::{Db, Engine, Result, Row, Value, one};
+use crate::search::{Fresh, expression};
 
 /// What to list.
 #[derive(Debug, Clone)]
 pub struct Query {
     /// Who; everybody when it is an empty `and`.
     pub filter: Filter,
-    /// Part of a name, an address or a company.
+    /// Words; each begins a word of the lead.
     pub q: Option<String>,
     /// A tag's name.
     pub tag: Option<String>,
@@ -58,12 +61,30 @@ pub struct Sort {
     pub ascending: bool,
 }
 
-/// What a list is sorted by.
+/// What a list is sorted by. All but the first come from the index: a new lead is in them when that has taken it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum By {
     /// When they became leads: that is the order of their numbers.
     #[default]
     Created,
+    /// When they were changed last.
+    Updated,
+    /// The family name, then the given name.
+    Name,
+    /// The address.
+    Email,
+}
+
+impl By {
+    /// The column of `search_order o`, or of the lead.
+    fn column(self) -> &'static str {
+        match self {
+            By::Created => "l.id",
+            By::Updated => "o.updated_at",
+            By::Name => "o.name",
+            By::Email => "o.email",
+        }
+    }
 }
 
 impl Sort {
@@ -75,17 +96,40 @@ impl Sort {
         };
         let by = match name {
             "id" | "created" => By::Created,
+            "updated" => By::Updated,
+            "name" => By::Name,
+            "email" => By::Email,
             _ => return None,
         };
         Some(Sort { by, ascending })
     }
 }
 
+/// What a lead is sorted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// A number or a time.
+    Number(i64),
+    /// A folded text.
+    Text(String),
+}
+
+impl From<Key> for Value {
+    fn from(key: Key) -> Value {
+        match key {
+            Key::Number(number) => number.into(),
+            Key::Text(text) => text.into(),
+        }
+    }
+}
+
 /// A place in a list, between two leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     /// The lead that the place is beside.
     pub id: i64,
+    /// What that lead is sorted by.
+    pub key: Key,
     /// The page that ends there, not the one that begins there.
     pub back: bool,
 }
@@ -110,7 +154,7 @@ pub fn list(db: &dyn Db, query: &Query) -> Result<Vec<Lead>> {
 pub fn listed(db: &dyn Db, query: &Query) -> Result<Listed<Lead>> {
     let tags = tags(db.engine());
     let columns = format!("{COLUMNS}, l.created_at, l.updated_at, {tags}");
-    page(db, &columns, query, from_row, |lead| lead.id)
+    page(db, &columns, query, from_row)
 }
 
 /// A page of leads, each as its id and its JSON object. The database writes the JSON: that is several times
@@ -133,7 +177,7 @@ pub fn list_json(db: &dyn Db, query: &Query) -> Result<Listed<(i64, String)>> {
          'updated_at', l.updated_at) as text)"
     );
     let read = |mut r: Row| (r.int(0), r.text(1));
-    page(db, &columns, query, read, |(id, _)| *id)
+    page(db, &columns, query, read)
 }
 
 /// The names of a lead's tags as a JSON array.
@@ -151,39 +195,56 @@ fn page<T>(
     columns: &str,
     query: &Query,
     read: impl Fn(Row) -> T,
-    id: impl Fn(&T) -> i64,
 ) -> Result<Listed<T>> {
-    let back = query.from.is_some_and(|c| c.back);
-    let (text, params) = select(db, columns, query)?;
-    let mut items: Vec<T> = db.query(&text, &params)?.into_iter().map(read).collect();
+    let back = query.from.as_ref().is_some_and(|c| c.back);
+    let descending = query.sort.ascending == back;
+    let mut items = Vec::new();
+    for source in sources(db, query)? {
+        let (text, params) = select(db, columns, query, source, descending);
+        for row in db.query(&text, &params)? {
+            let key = match row.0.last() {
+                Some(Value::Text(text)) => Key::Text(text.clone()),
+                Some(Value::Integer(number)) => Key::Number(*number),
+                _ => Key::Number(0),
+            };
+            items.push(((key, row.int(0)), read(row)));
+        }
+    }
+    items.sort_by(|(a, _), (b, _)| if descending { b.cmp(a) } else { a.cmp(b) });
     let more = items.len() as i64 > query.limit;
     items.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
     if back {
         items.reverse();
     }
-    let cursor = |item: Option<&T>, back| item.map(|i| Cursor { id: id(i), back });
+    let cursor = |place: Option<&((Key, i64), T)>, back| {
+        let ((key, id), _) = place?;
+        let (id, key) = (*id, key.clone());
+        Some(Cursor { id, key, back })
+    };
     Ok(Listed {
         next: cursor(items.last(), false).filter(|_| back || more),
         previous: cursor(items.first(), true).filter(|_| query.from.is_some() && (more || !back)),
-        items,
+        items: items.into_iter().map(|(_, item)| item).collect(),
     })
 }
 
-fn select(db: &dyn Db, columns: &str, query: &Query) -> Result<(String, Vec<Value>)> {
-    let filter = query.conditions();
-    let descending = query.sort.ascending == query.from.is_some_and(|c| c.back);
+fn select(
+    db: &dyn Db,
+    columns: &str,
+    query: &Query,
+    source: Source,
+    descending: bool,
+) -> (String, Vec<Value>) {
     let (than, order) = match descending {
         true => ("<", "desc"),
         false => (">", "asc"),
     };
-    let begin = match (query.from, descending) {
-        (Some(cursor), _) => cursor.id,
-        (None, true) => i64::MAX,
-        (None, false) => i64::MIN,
+    let key = match query.sort.by {
+        By::Created => source.id,
+        by => by.column(),
     };
-    let mut params: Vec<Value> = vec![begin.into(), (query.limit + 1).into()];
-    let (source, id) = source(db, &filter, query.email.as_deref(), &mut params)?;
-    let condition = compile(&filter, params.len() + 1, db.engine());
+    let mut params = source.params;
+    let condition = compile(&query.conditions(), params.len() + 1, db.engine());
     params.extend(condition.params);
     let mut conditions = condition.sql;
     if let Some(email) = &query.email {
@@ -193,38 +254,141 @@ fn select(db: &dyn Db, columns: &str, query: &Query) -> Result<(String, Vec<Valu
             params.len()
         ));
     }
-    if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
-        params.push(q.to_ascii_lowercase().into());
-        conditions.push_str(&format!(" and {}", contains(params.len())));
+    if let Some(cursor) = &query.from {
+        params.push(cursor.id.into());
+        let p = params.len();
+        conditions.push_str(&match query.sort.by {
+            By::Created => format!(" and {key} {than} ?{p}"),
+            _ => {
+                params.push(cursor.key.clone().into());
+                format!(" and ({key}, l.id) {than} (?{}, ?{p})", p + 1)
+            }
+        });
     }
-    Ok((
+    params.push((query.limit + 1).into());
+    let limit = params.len();
+    let order = match query.sort.by {
+        By::Created => format!("{key} {order}"),
+        _ => format!("{key} {order}, l.id {order}"),
+    };
+    (
         format!(
-            "select {columns} from {source} where {id} {than} ?1 and {conditions} order by {id} {order} limit ?2"
+            "select {columns}, {key} from {} where {conditions} order by {order} limit ?{limit}",
+            source.sql
         ),
         params,
-    ))
+    )
 }
 
-/// The text of parameter `p` is part of what a lead is called by.
-fn contains(p: usize) -> String {
-    let found = ["email", "first_name", "last_name", "company", "job_title"]
-        .map(|c| format!("instr(lower(l.{c}), ?{p}) > 0"));
-    let full = format!("instr(lower(l.first_name || ' ' || l.last_name), ?{p}) > 0");
-    format!("({} or {full})", found.join(" or "))
+/// What is read, as `lead l` and what it is found by.
+struct Source {
+    sql: String,
+    params: Vec<Value>,
+    /// The column that has the lead's number, in whose order the rows come by themselves.
+    id: &'static str,
+}
+
+/// The leads of a search are in one place; in two where the index is asked: what it does not know yet is the other.
+fn sources(db: &dyn Db, query: &Query) -> Result<Vec<Source>> {
+    let source = |ids: Option<&Candidates>| {
+        let key = query.sort.by != By::Created;
+        Source::of(db.engine(), ids, key)
+    };
+    let filter = query.conditions();
+    let fresh = Fresh::of(db)?;
+    if let Some(q) = query.q.as_deref().filter(|q| !q.trim().is_empty()) {
+        let asked = beginnings(q);
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let exact = if fresh.all {
+            exact_words(&filter)
+        } else {
+            Vec::new()
+        };
+        let mut found = by_words(db.engine(), &exact, &asked);
+        found.in_order &= found.up_to(db, FEW + 1)? > FEW;
+        let fresh = by_numbers(db.engine(), fresh.fitting(db, &asked)?);
+        return Ok(vec![source(Some(&found)), source(Some(&fresh))]);
+    }
+    let exact = if fresh.all {
+        exact_words(&filter)
+    } else {
+        Vec::new()
+    };
+    let found = (!exact.is_empty()).then(|| by_words(db.engine(), &exact, &[]));
+    let best = best(db, &filter, query.email.as_deref(), found)?;
+    // Many leads come in the order of their numbers: another order has an index of its own, which meets many of them soon.
+    let best = best.filter(|best| !best.in_order || query.sort.by == By::Created);
+    Ok(match best {
+        Some(best) if best.indexed => {
+            let fresh = by_numbers(db.engine(), fresh.ids);
+            vec![source(Some(&best)), source(Some(&fresh))]
+        }
+        best => vec![source(best.as_ref())],
+    })
+}
+
+impl Source {
+    fn of(engine: Engine, ids: Option<&Candidates>, sorted: bool) -> Source {
+        let cross = match engine {
+            // As it stands: the order of the joins is the order of the list.
+            Engine::Sqlite => "cross join",
+            Engine::Postgres => "join",
+        };
+        let (mut sql, mut id) = match ids {
+            None if sorted => (
+                format!("search_order o {cross} lead l on l.id = o.lead_id"),
+                "l.id",
+            ),
+            None => ("lead l".to_owned(), "l.id"),
+            Some(ids) => {
+                let found = match ids.in_order {
+                    true => ids.sql(1),
+                    false => format!("select distinct lead_id from ({}) c", ids.sql(1)),
+                };
+                let id = if ids.in_order { "few.lead_id" } else { "l.id" };
+                (
+                    format!("({found}) few {cross} lead l on l.id = few.lead_id"),
+                    id,
+                )
+            }
+        };
+        if sorted && ids.is_some() {
+            sql.push_str(" join search_order o on o.lead_id = l.id");
+            id = "l.id";
+        }
+        Source {
+            sql,
+            id,
+            params: ids.map(|ids| ids.param.clone()).into_iter().collect(),
+        }
+    }
 }
 
 /// So many leads are looked at one by one; of more, those that come first in the list are looked at first.
 const FEW: i64 = 10_000;
 
-/// A query for the ids of all leads for which a condition holds, with its one parameter.
+/// A query for the numbers of all leads for which a condition holds, with its one parameter.
 struct Candidates {
-    sql: &'static str,
+    sql: String,
     param: Value,
-    /// Whether an index gives them in the order of the list.
+    /// Whether an index gives them in the order of their numbers.
     in_order: bool,
+    /// Whether the index of words gives them, which may not know all leads.
+    indexed: bool,
 }
 
 impl Candidates {
+    fn new(sql: impl Into<String>, param: impl Into<Value>) -> Candidates {
+        Candidates {
+            sql: sql.into(),
+            param: param.into(),
+            in_order: false,
+            indexed: false,
+        }
+    }
+
     fn sql(&self, p: usize) -> String {
         self.sql.replace("?_", &format!("?{p}"))
     }
@@ -236,66 +400,50 @@ impl Candidates {
     }
 }
 
-/// What to read, and its column that the list is in the order of. A list of few candidates is read whole and sorted;
-/// any other is read in its order until the page is full.
-fn source(
+/// By what leads are found best. A list of few candidates is read whole and sorted; any other is read in its order until
+/// the page is full.
+fn best(
     db: &dyn Db,
     filter: &Filter,
     email: Option<&str>,
-    params: &mut Vec<Value>,
-) -> Result<(String, &'static str)> {
-    let (mut fewest, mut in_order): (Option<(i64, Candidates)>, _) = (None, None);
+    words: Option<Candidates>,
+) -> Result<Option<Candidates>> {
+    let (mut fewest, mut in_order): (Option<(i64, Candidates)>, Option<Candidates>) = (None, None);
     let conditions = filter.conjuncts().into_iter().filter_map(candidates);
-    for candidates in conditions.chain(email.map(by_address)) {
+    // Of those that are in order the last counts: the words narrow more than a tag.
+    for mut candidates in conditions.chain(email.map(by_address)).chain(words) {
         let n = candidates.up_to(db, FEW + 1)?;
         if n <= FEW && fewest.as_ref().is_none_or(|(least, _)| n < *least) {
+            candidates.in_order = false;
             fewest = Some((n, candidates));
         } else if n > FEW && candidates.in_order {
-            in_order.get_or_insert(candidates);
+            in_order = Some(candidates);
         }
     }
-    let cross = match db.engine() {
-        Engine::Sqlite => "cross join",
-        Engine::Postgres => "join",
-    };
-    let join = |ids: String| format!("({ids}) few {cross} lead l on l.id = few.lead_id");
-    let p = params.len() + 1;
-    Ok(match (fewest, in_order) {
-        (Some((_, few)), _) => {
-            let sql = format!("select distinct lead_id from ({}) c", few.sql(p));
-            params.push(few.param);
-            (join(sql), "l.id")
-        }
-        (None, Some(tag)) => {
-            let sql = tag.sql(p);
-            params.push(tag.param);
-            (join(sql), "few.lead_id")
-        }
-        (None, None) => ("lead l".to_owned(), "l.id"),
-    })
+    Ok(fewest.map(|(_, few)| few).or(in_order))
 }
 
 /// The leads that a condition can be true for, where an index knows them.
 fn candidates(condition: &Filter) -> Option<Candidates> {
     Some(match condition {
         Filter::Tag(tag) => Candidates {
-            sql: "select lead_id from lead_tag where tag_id = (select id from tag where folded = ?_)",
-            param: tag.trim().to_lowercase().into(),
             in_order: true,
+            ..Candidates::new(
+                "select lead_id from lead_tag where tag_id = (select id from tag where folded = ?_)",
+                tag.trim().to_lowercase(),
+            )
         },
-        Filter::Activity(activity) => Candidates {
-            sql: "select e.lead_id from event e where e.kind = ?_ \
-                  and e.kind not in ('lead_created', 'tag_added') and e.lead_id is not null",
-            param: activity.what.event().into(),
-            in_order: false,
-        },
-        Filter::Import(id) => Candidates {
-            sql: "select lead_id from import_row where import_id = ?_ and lead_id is not null \
-                  union all select l.id as lead_id from import_batch b \
-                  join lead l on l.id >= b.first_lead and l.id <= b.last_lead where b.import_id = ?_",
-            param: (*id).into(),
-            in_order: false,
-        },
+        Filter::Activity(activity) => Candidates::new(
+            "select e.lead_id from event e where e.kind = ?_ \
+             and e.kind not in ('lead_created', 'tag_added') and e.lead_id is not null",
+            activity.what.event(),
+        ),
+        Filter::Import(id) => Candidates::new(
+            "select lead_id from import_row where import_id = ?_ and lead_id is not null \
+             union all select l.id as lead_id from import_batch b \
+             join lead l on l.id >= b.first_lead and l.id <= b.last_lead where b.import_id = ?_",
+            *id,
+        ),
         Filter::Field(c) if c.op == Op::Eq && c.name == Field::Email.name() => {
             by_address(&domain::address::normalize(&c.value).ok()?)
         }
@@ -304,9 +452,106 @@ fn candidates(condition: &Filter) -> Option<Candidates> {
 }
 
 fn by_address(address: &str) -> Candidates {
+    let text = "select lead_id from lead_key where kind = 'email' and value = ?_";
+    Candidates::new(text, address)
+}
+
+/// The words that every lead has that a filter means: those of the values that fields must be the same as.
+fn exact_words(filter: &Filter) -> Vec<String> {
+    let conditions = filter.conjuncts().into_iter();
+    let values = conditions.filter_map(|condition| match condition {
+        Filter::Field(c) if c.op == Op::Eq => Some(c.value.as_str()),
+        _ => None,
+    });
+    let mut words: Vec<String> = values.flat_map(words).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// What the index of words knows, but for leads that changed since.
+fn by_words(engine: Engine, exact: &[String], beginnings: &[String]) -> Candidates {
+    let text = match engine {
+        Engine::Sqlite => {
+            "select rowid as lead_id from search_word where search_word match ?_ \
+             and rowid not in (select lead_id from search_stale)"
+        }
+        Engine::Postgres => {
+            "select lead_id from search_word where words @@ cast(?_ as tsquery) \
+             and lead_id not in (select lead_id from search_stale)"
+        }
+    };
     Candidates {
-        sql: "select lead_id from lead_key where kind = 'email' and value = ?_",
-        param: address.into(),
-        in_order: false,
+        in_order: true,
+        indexed: true,
+        ..Candidates::new(text, expression(engine, exact, beginnings))
     }
+}
+
+fn by_numbers(engine: Engine, numbers: Vec<i64>) -> Candidates {
+    let text = listed_ids(engine, 0).replace("?0", "?_");
+    Candidates::new(text, serde_json::to_string(&numbers).unwrap_or_default())
+}
+
+/// How many leads fit, as far as that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// So many.
+    pub n: i64,
+    /// There may be more.
+    pub or_more: bool,
+}
+
+/// Leads that are looked at to be counted.
+const COUNTED: i64 = 10_000;
+
+/// Counts the leads that fit, up to 10,000 of them, and looks at no more than 10,000 candidates for it. Without
+/// conditions the number is known.
+pub fn count_fitting(db: &dyn Db, query: &Query) -> Result<Count> {
+    let unlimited = query.filter == Filter::And(Vec::new())
+        && query.tag.is_none()
+        && query.email.is_none()
+        && query.q.as_deref().is_none_or(|q| q.trim().is_empty());
+    if unlimited {
+        let n = super::count(db)?;
+        return Ok(Count { n, or_more: false });
+    }
+    let by_number = Query {
+        sort: Sort::default(),
+        ..query.clone()
+    };
+    let mut count = Count {
+        n: 0,
+        or_more: false,
+    };
+    for source in sources(db, &by_number)? {
+        let (n, seen) = count_in(db, query, source)?;
+        count.n += n;
+        count.or_more |= seen > COUNTED;
+    }
+    count.n = count.n.min(COUNTED);
+    Ok(count)
+}
+
+/// How many of the first candidates fit, and how many candidates there are.
+fn count_in(db: &dyn Db, query: &Query, source: Source) -> Result<(i64, i64)> {
+    let mut params = source.params;
+    let condition = compile(&query.conditions(), params.len() + 1, db.engine());
+    params.extend(condition.params);
+    let mut conditions = condition.sql;
+    if let Some(email) = &query.email {
+        params.push(email.into());
+        conditions.push_str(&format!(
+            " and l.id in (select lead_id from lead_key where kind = 'email' and value = ?{})",
+            params.len()
+        ));
+    }
+    let text = format!(
+        "select coalesce(sum(case when {conditions} then 1 else 0 end), 0), count(*) \
+         from (select l.* from {} order by {} desc limit {}) l",
+        source.sql,
+        source.id,
+        COUNTED + 1
+    );
+    Ok(one(db, &text, &params)?.map_or((0, 0), |r| (r.int(0), r.int(1))))
 }

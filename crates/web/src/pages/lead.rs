@@ -26,8 +26,10 @@ pub struct Leads {
     pub sort: String,
     /// What is wrong with the search as a whole.
     pub error: Option<String>,
-    /// Leads in all, when that is known without counting.
+    /// Leads that fit, as far as they were counted.
     pub total: Option<i64>,
+    /// Whether there may be more.
+    pub or_more: bool,
     /// One page of them.
     pub items: Vec<LeadRow>,
     /// Neighbouring pages.
@@ -37,8 +39,14 @@ view!(Leads, "leads");
 
 impl Leads {
     /// Orders that people can choose.
-    const SORTS: [(&'static str, &'static str); 2] =
-        [("-created", "newest first"), ("created", "oldest first")];
+    const SORTS: [(&'static str, &'static str); 6] = [
+        ("-created", "newest first"),
+        ("created", "oldest first"),
+        ("-updated", "changed last"),
+        ("name", "by name, A to Z"),
+        ("-name", "by name, Z to A"),
+        ("email", "by e-mail"),
+    ];
 
     /// Whether not all leads are meant.
     pub fn filtered(&self) -> bool {

@@ -177,7 +177,7 @@ pub fn action(method: &Method, path: &[&str]) -> Action {
         (_, ["settings", ..]) => Action::Manage,
         (&Method::GET | &Method::HEAD, _) => Action::Read,
         // A filter may be too long for an address.
-        (&Method::POST, ["api", "v1", "leads", "search"]) => Action::Read,
+        (&Method::POST, ["api", "v1", "leads", "search" | "count"]) => Action::Read,
         (_, ["api", "v1", "settings" | "logo" | "domains", ..]) => Action::Manage,
         _ => Action::Write,
     }

@@ -18,8 +18,8 @@ const ALIVE: i64 = 5_000;
 /// What a request that was canceled says.
 const MAY_BE_SENT: &str = "It waited when the archive was made: the original may have sent it since, so it was not restored to be sent.";
 /// The stages that look at what was restored.
-pub const STAGES: [&str; 7] = [
-    "ingest", "import", "rule", "plan", "claim", "timeline", "profiles",
+pub const STAGES: [&str; 8] = [
+    "ingest", "import", "rule", "plan", "claim", "timeline", "search", "profiles",
 ];
 
 /// Streams the archive of a sub-account, as it is now.

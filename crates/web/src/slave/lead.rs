@@ -194,7 +194,7 @@ pub fn upsert(scope: &Scope<'_>, input: &NewLead) -> Answer {
         ));
     }
     let (db, now) = (&*scope.db, scope.cx.now);
-    let verdict = scope.promising(&["rule", "timeline"], || {
+    let verdict = scope.promising(&["rule", "timeline", "search"], || {
         transaction(db, || {
             let rows = vec![(1, fields)];
             let known = lead::known_for(db, &rows)?;

@@ -223,6 +223,7 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["imports", id, "reversal"]) if *m == post => reversal::begin(scope, id),
         (m, ["imports", id, "kept"]) if *m == get => reversal::kept(scope, id),
         (m, ["leads"]) if *m == get => search::list(scope, request),
+        (m, ["leads", "count"]) if *m == post => search::count(scope, request),
         (m, ["leads", "search"]) if *m == post => search::search(scope, request),
         (m, ["leads"]) if *m == post => lead::upsert(scope, &request.json()?),
         (m, ["leads", id]) if *m == get => lead::get(scope, id),

@@ -1,8 +1,12 @@
 //! Searches for leads over the API: by filter, text, tag and address, in some order, page by page.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::filter::Filter;
 use serde::Deserialize;
-use store::lead::{self, Cursor, Query, Sort};
+use serde_json::json;
+use store::lead::{self, By, Cursor, Key, Query, Sort};
+use store::work;
 
 use crate::http::{Answer, Problem, Request, Response};
 use crate::slave::Scope;
@@ -58,7 +62,7 @@ impl Search {
         let sort = match named {
             None => Sort::default(),
             Some(name) => Sort::from_name(name).ok_or_else(|| {
-                let known = "must be id or created, with a - before it for the newest first";
+                let known = "must be created, updated, name or email, with a - before it for the last ones first";
                 Problem::invalid("sort", known)
             })?,
         };
@@ -72,7 +76,7 @@ impl Search {
             tag: self.tag.filter(|tag| !tag.trim().is_empty()),
             email: email.map(|e| domain::address::normalize(&e).unwrap_or(e)),
             sort,
-            from: self.cursor.map(|c| cursor(&c)).transpose()?,
+            from: self.cursor.map(|c| cursor_of(&c, sort)).transpose()?,
             limit,
         })
     }
@@ -101,34 +105,70 @@ pub fn check_filter(name: &str, filter: &Filter) -> Result<(), Problem> {
     })
 }
 
-/// A cursor as it is shown: `c7` begins after lead 7, `p7` ends before it.
+/// A cursor as it is shown: `c7` begins after lead 7, `p7` ends before it; what lead 7 is sorted by follows.
 fn cursor(text: &str) -> Result<Cursor, Problem> {
-    let (back, id) = match text.strip_prefix('p') {
-        Some(id) => (true, Some(id)),
+    let (back, rest) = match text.strip_prefix('p') {
+        Some(rest) => (true, Some(rest)),
         None => (false, text.strip_prefix('c')),
     };
-    let id = id.and_then(|id| id.parse().ok());
-    let id = id.ok_or_else(|| {
-        Problem::invalid(
-            "cursor",
-            "use a next_cursor or prev_cursor that this list gave",
-        )
-    })?;
-    Ok(Cursor { id, back })
+    let read = || {
+        let (id, key) = rest?
+            .split_once('.')
+            .map_or((rest?, None), |(id, key)| (id, Some(key)));
+        let id = id.parse().ok()?;
+        let key = match key {
+            None => Key::Number(id),
+            Some(key) => match key.strip_prefix('n') {
+                Some(number) => Key::Number(number.parse().ok()?),
+                None => {
+                    let text = URL_SAFE_NO_PAD.decode(key.strip_prefix('t')?).ok()?;
+                    Key::Text(String::from_utf8(text).ok().filter(|t| !t.contains('\0'))?)
+                }
+            },
+        };
+        Some(Cursor { id, key, back })
+    };
+    let wrong = "use a next_cursor or prev_cursor that this list gave";
+    read().ok_or_else(|| Problem::invalid("cursor", wrong))
 }
 
-/// A cursor to show.
-pub fn cursor_text(cursor: Cursor) -> String {
-    match cursor.back {
-        true => format!("p{}", cursor.id),
-        false => format!("c{}", cursor.id),
+fn cursor_of(text: &str, sort: Sort) -> Result<Cursor, Problem> {
+    let cursor = cursor(text)?;
+    let is_text = matches!(cursor.key, Key::Text(_));
+    match is_text == matches!(sort.by, By::Name | By::Email) {
+        true => Ok(cursor),
+        false => Err(Problem::invalid("cursor", "is of a list in another order")),
     }
 }
 
+/// A cursor to show.
+pub fn cursor_text(cursor: &Cursor) -> String {
+    let Cursor { id, key, back } = cursor;
+    let way = if *back { 'p' } else { 'c' };
+    match key {
+        Key::Number(number) if number == id => format!("{way}{id}"),
+        Key::Number(number) => format!("{way}{id}.n{number}"),
+        Key::Text(text) => format!("{way}{id}.t{}", URL_SAFE_NO_PAD.encode(text)),
+    }
+}
+
+/// Sees to it that the index is filled, for instance after an update that brought it.
+///
+/// # Errors
+/// When the store fails.
+pub fn wake(scope: &Scope<'_>) -> Result<(), Problem> {
+    if store::search::is_behind(&*scope.db)? {
+        let now = scope.cx.now;
+        work::mark(&*scope.control, &scope.tenant.id, "search", now, now)?;
+    }
+    Ok(())
+}
+
 fn answer(scope: &Scope<'_>, query: &Query) -> Answer {
+    wake(scope)?;
     let listed = lead::list_json(&*scope.db, query)?;
     let shown = |cursor: Option<Cursor>| {
-        cursor.map_or("null".to_owned(), |c| format!("\"{}\"", cursor_text(c)))
+        cursor.map_or("null".to_owned(), |c| format!("\"{}\"", cursor_text(&c)))
     };
     let (next, previous) = (shown(listed.next), shown(listed.previous));
     let items: Vec<_> = listed.items.into_iter().map(|(_, json)| json).collect();
@@ -154,4 +194,17 @@ pub fn list(scope: &Scope<'_>, request: &Request) -> Answer {
 pub fn search(scope: &Scope<'_>, request: &Request) -> Answer {
     let search: Search = request.json()?;
     answer(scope, &search.query(scope.cx.now)?)
+}
+
+/// `POST /leads/count`
+///
+/// # Errors
+/// 422 for a wrong field.
+pub fn count(scope: &Scope<'_>, request: &Request) -> Answer {
+    let search: Search = request.json()?;
+    let count = lead::count_fitting(&*scope.db, &search.query(scope.cx.now)?)?;
+    Ok(Response::json(
+        200,
+        &json!({"n": count.n, "or_more": count.or_more}),
+    ))
 }

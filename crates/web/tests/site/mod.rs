@@ -437,11 +437,12 @@ impl Person<'_> {
     pub fn work(&self) {
         let stores = Files(self.site.folder.path());
         let clock = || self.site.now();
-        let stages: [&dyn Stage; 5] = [
+        let stages: [&dyn Stage; 6] = [
             &stages::ingest::Ingest,
             &stages::import::Merge,
             &stages::rule::Rule,
             &stages::plan::Plan,
+            &stages::search::Search,
             &stages::timeline::Timeline,
         ];
         for stage in stages {

@@ -18,7 +18,7 @@ use crate::pages::form::{Form, Refusal};
 use crate::pages::lead::{Happening, Lead, LeadRow, Leads, TagOrigin};
 use crate::pages::{Page, Pager, Pair, format};
 use crate::slave::Scope;
-use crate::slave::search::{Search, cursor_text, read_filter};
+use crate::slave::search::{Search, cursor_text, read_filter, wake};
 
 /// Requests of a lead that its page shows.
 const REQUESTS: i64 = 50;
@@ -55,6 +55,7 @@ pub fn list(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
         tags,
         error: None,
         total: None,
+        or_more: false,
         items: Vec::new(),
         pager: Pager::default(),
         conditions: Conditions::default(),
@@ -99,10 +100,11 @@ fn tags(scope: &Scope<'_>, chosen: Option<&str>) -> Result<(Vec<String>, String)
 /// Finds the leads of a page.
 fn fill(scope: &Scope<'_>, view: &mut Leads, query: &lead::Query) -> Result<(), Problem> {
     let db = &*scope.db;
+    wake(scope)?;
     let listed = lead::listed(db, query)?;
-    if !view.filtered() && query.email.is_none() && query.from.is_none() {
-        view.total = Some(lead::count(db)?).filter(|n| *n > 0);
-    }
+    let count = lead::count_fitting(db, query)?;
+    view.total = Some(count.n).filter(|n| *n > 0);
+    view.or_more = count.or_more;
     view.items = listed.items.into_iter().map(row).collect();
     let email = query.email.clone().unwrap_or_default();
     let mut kept = vec![
@@ -115,11 +117,11 @@ fn fill(scope: &Scope<'_>, view: &mut Leads, query: &lead::Query) -> Result<(), 
     let kept: Vec<_> = kept.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let path = format!("{}/leads", view.page.base);
     let link = |cursor: Option<Cursor>| {
-        let cursor = cursor.map(cursor_text)?;
+        let cursor = cursor_text(&cursor?);
         pager(&path, &kept, None, Some(&cursor)).next
     };
     view.pager = Pager {
-        first: pager(&path, &kept, query.from.map(|_| ""), None).first,
+        first: pager(&path, &kept, query.from.as_ref().map(|_| ""), None).first,
         previous: link(listed.previous),
         next: link(listed.next),
     };
