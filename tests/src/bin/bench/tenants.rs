@@ -12,7 +12,9 @@ use crate::{line, memory_mb, middle};
 const TENANTS: usize = 10_000;
 const ALLOCATED: usize = 1_000;
 const COLD: usize = 200;
-const STAGES: [&str; 6] = ["allocate", "ingest", "import", "plan", "rule", "timeline"];
+const STAGES: [&str; 7] = [
+    "allocate", "ingest", "import", "plan", "rule", "search", "timeline",
+];
 
 /// All figures of this section.
 pub fn measure() {
