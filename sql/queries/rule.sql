@@ -83,10 +83,10 @@ order by due_at desc, id desc limit 1;
 select status, count(*) from rule_instance where rule_id = ?1 group by status;
 
 -- name: insert-content
-insert into content (outreach_type, subject, body, created_at) values (?1, ?2, ?3, ?4) returning id;
+insert into content (outreach_type, subject, body, created_at, html) values (?1, ?2, ?3, ?4, ?5) returning id;
 
 -- name: content
-select subject, body from content where id = ?1;
+select subject, body, html from content where id = ?1;
 
 -- name: instances
 -- What a rule took up, newest first, with the request that came of it.

@@ -109,8 +109,15 @@ pub enum Action {
         outreach_type: OutreachType,
         /// Template of the subject.
         subject: String,
-        /// Template of the plain-text body.
+        /// Template of the plain-text body; made from the HTML when it is empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         body: String,
+        /// Template of an HTML part.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        html: Option<String>,
+        /// The same in MJML, which HTML is made from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mjml: Option<String>,
     },
     /// Puts a tag on the lead.
     AddTag {

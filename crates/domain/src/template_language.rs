@@ -2,12 +2,14 @@
 //! conditionals. Without loops, assignments and arithmetic on texts, what a template writes is bounded by its own
 //! length and that of the lead's fields, so no template can use up the memory that it shares with other tenants.
 
+use std::collections::BTreeSet;
+
 use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
 use minijinja::machinery::{WhitespaceConfig, parse};
 use minijinja::syntax::SyntaxConfig;
 
 /// Filters that templates may use.
-pub const FILTERS: [&str; 10] = [
+pub const FILTERS: [&str; 11] = [
     "fallback",
     "default",
     "d",
@@ -18,6 +20,7 @@ pub const FILTERS: [&str; 10] = [
     "trim",
     "length",
     "first",
+    "date",
 ];
 
 /// Says what a template uses that it may not; none when it is fine, or cannot be parsed at all.
@@ -108,4 +111,85 @@ fn arguments(args: &[CallArg<'_>]) -> Checked {
         CallArg::Pos(value) | CallArg::Kwarg(_, value) => expression(value),
         _ => refuse("lists of arguments"),
     })
+}
+
+/// Variables that are shown as they are: without a fallback, and without a condition around them that names them.
+pub fn bare(source: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let parsed = parse(
+        source,
+        "template",
+        SyntaxConfig,
+        WhitespaceConfig::default(),
+    );
+    if let Ok(template) = parsed {
+        bare_in(&template, &BTreeSet::new(), &mut names);
+    }
+    names
+}
+
+fn bare_in(stmt: &Stmt<'_>, known: &BTreeSet<String>, names: &mut BTreeSet<String>) {
+    match stmt {
+        Stmt::Template(t) => t.children.iter().for_each(|s| bare_in(s, known, names)),
+        Stmt::EmitExpr(e) => shown(&e.expr, known, names),
+        Stmt::IfCond(i) => {
+            let mut inside = known.clone();
+            named(&i.expr, &mut inside);
+            i.true_body.iter().for_each(|s| bare_in(s, &inside, names));
+            i.false_body.iter().for_each(|s| bare_in(s, known, names));
+        }
+        _ => {}
+    }
+}
+
+/// The variables whose own text an expression shows.
+fn shown(expr: &Expr<'_>, known: &BTreeSet<String>, names: &mut BTreeSet<String>) {
+    match expr {
+        Expr::Filter(f) if ["fallback", "default", "d"].contains(&f.name) => {}
+        Expr::Filter(f) => {
+            if let Some(inner) = &f.expr {
+                shown(inner, known, names);
+            }
+        }
+        Expr::IfExpr(i) => {
+            let mut inside = known.clone();
+            named(&i.test_expr, &mut inside);
+            shown(&i.true_expr, &inside, names);
+            if let Some(other) = &i.false_expr {
+                shown(other, known, names);
+            }
+        }
+        _ => names.extend(name_of(expr).filter(|name| !known.contains(name))),
+    }
+}
+
+/// All variables that an expression names.
+fn named(expr: &Expr<'_>, names: &mut BTreeSet<String>) {
+    match expr {
+        Expr::UnaryOp(u) => named(&u.expr, names),
+        Expr::BinOp(b) => {
+            named(&b.left, names);
+            named(&b.right, names);
+        }
+        Expr::Compare(c) => named(&c.expr, names),
+        Expr::Test(t) => named(&t.expr, names),
+        Expr::Filter(f) => {
+            if let Some(inner) = &f.expr {
+                named(inner, names);
+            }
+        }
+        _ => names.extend(name_of(expr)),
+    }
+}
+
+/// The variable that an expression is; `data.plan` is `plan`.
+fn name_of(expr: &Expr<'_>) -> Option<String> {
+    match expr {
+        Expr::Var(v) => Some(v.id.to_owned()),
+        Expr::GetAttr(a) => match &a.expr {
+            Expr::Var(v) if v.id == "data" => Some(a.name.to_owned()),
+            _ => None,
+        },
+        _ => None,
+    }
 }

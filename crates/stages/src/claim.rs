@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use domain::brand::Brand;
 use domain::lead::{Field, Fields};
+use domain::letter::{self, Texts, one_line};
 use domain::quota::{Verdict, decide};
-use domain::template::{self, SUBJECT_MAX, TEMPLATE_MAX};
-use store::content::{self, Content};
+use domain::template::{Facts, day};
+use store::content;
 use store::event::{self, Event};
 use store::message::{self, Message};
 use store::profile::{self, Profile};
@@ -174,6 +175,30 @@ fn claim_for(
     Ok(next.map(|due| due.max(after)))
 }
 
+/// What templates may say beside what is known of the lead.
+pub fn extra<'a>(
+    unsubscribe_url: &str,
+    profile: Option<&Profile>,
+    brand: &Brand,
+    now: i64,
+) -> BTreeMap<&'a str, String> {
+    let sender = profile.map(|p| sender_name(p, brand));
+    BTreeMap::from([
+        ("unsubscribe_url", unsubscribe_url.to_owned()),
+        ("sender_name", sender.unwrap_or_default()),
+        (
+            "postal_address",
+            brand.postal_address.clone().unwrap_or_default(),
+        ),
+        ("today", day(now)),
+    ])
+}
+
+/// What chooses in the templates of a request.
+pub fn seed(request_id: i64) -> u64 {
+    u64::try_from(request_id).unwrap_or_default()
+}
+
 type Written = std::result::Result<Task, (&'static str, String)>;
 
 /// Writes the mail of a request, or says why it cannot be written.
@@ -183,7 +208,7 @@ fn write(
     profile: &Profile,
     request: &Candidate,
     lead: Option<&Fields>,
-    content: Option<&Content>,
+    texts: Option<&Texts>,
 ) -> Result<Written> {
     let Some((lead, to)) = lead.and_then(|l| Some((l, l.get(Field::Email)?))) else {
         return Ok(Err((
@@ -191,44 +216,27 @@ fn write(
             "The lead has no e-mail address.".to_owned(),
         )));
     };
-    let Some(content) = content else {
+    let Some(texts) = texts else {
         return Ok(Err(("failed", "The rule's text is gone.".to_owned())));
     };
     let unsubscribe = format!("{}/u/{}", c.base_url, (c.sign)(request.lead_id));
-    let extra = BTreeMap::from([
-        ("unsubscribe_url", unsubscribe.clone()),
-        ("sender_name", sender_name(profile, c.brand)),
-        (
-            "postal_address",
-            c.brand.postal_address.clone().unwrap_or_default(),
-        ),
-    ]);
-    let render = |what: &str, template: &str, max: usize| {
-        let text = template::render(template, lead, &extra, max).map_err(|e| e.0);
-        let text = text.and_then(|text| match text.trim().is_empty() {
-            true => Err(
-                "Nothing is left of it for this lead; give the variables a fallback.".to_owned(),
-            ),
-            false => Ok(text),
-        });
-        text.map_err(|reason| {
-            (
-                "failed",
-                format!("The {what} could not be written. {reason}"),
-            )
-        })
+    let extra = extra(&unsubscribe, Some(profile), c.brand, c.now);
+    let facts = Facts {
+        lead,
+        extra: &extra,
+        seed: seed(request.id),
     };
-    let subject = render("subject", &content.subject, SUBJECT_MAX);
-    let (subject, body) = match (subject, render("text", &content.body, TEMPLATE_MAX)) {
-        (Ok(subject), Ok(body)) => (one_line(&subject), body),
-        (Err(refusal), _) | (_, Err(refusal)) => return Ok(Err(refusal)),
+    let letter = match letter::write(texts, facts) {
+        Ok(letter) => letter,
+        Err(e) => return Ok(Err(("failed", e.0))),
     };
     let host = sender_domain(profile);
     let message = Message {
         message_id: format!("{}.{}@{host}", request.id, c.subaccount),
         recipient: to.to_owned(),
-        subject,
-        body,
+        subject: letter.subject,
+        body: letter.text,
+        html: letter.html,
         sent_at: None,
         detail: None,
     };
@@ -285,7 +293,7 @@ fn task(
                 to_name: Some(to_name).filter(|n| !n.is_empty()),
                 subject: m.subject,
                 text: m.body,
-                html: None,
+                html: m.html,
                 headers,
             },
         },
@@ -316,15 +324,6 @@ fn refuse(
             ..Event::default()
         },
     )
-}
-
-/// A text as it may stand in a header: without line breaks and other control characters.
-fn one_line(text: &str) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
-    words
-        .filter(|w| !w.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 fn from(profile: &Profile) -> String {

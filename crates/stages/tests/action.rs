@@ -1,6 +1,7 @@
 //! What rules do, how they set off each other, and where that ends.
 
 use domain::filter::{Comparison, Filter, Op};
+use domain::letter::Texts;
 use domain::rule::{Action, OutreachType, Trigger, VISITS_MAX};
 use stages::rule::Rule as Stage;
 use stages::run::Stage as _;
@@ -35,7 +36,21 @@ fn write(text: &str) -> Action {
         outreach_type: OutreachType::Email,
         subject: text.into(),
         body: text.into(),
+        html: None,
+        mjml: None,
     }
+}
+
+fn text_of(db: &dyn Db, action: &Action) -> Option<i64> {
+    let Action::NewOutreach { subject, body, .. } = action else {
+        return None;
+    };
+    let texts = Texts {
+        subject: subject.clone(),
+        body: body.clone(),
+        html: None,
+    };
+    Some(content::insert(db, &texts, NOW).expect("kept"))
 }
 
 fn made(db: &dyn Db, trigger: Trigger, action: Action, change: impl FnOnce(&mut Rule)) -> i64 {
@@ -46,7 +61,7 @@ fn made(db: &dyn Db, trigger: Trigger, action: Action, change: impl FnOnce(&mut 
         trigger,
         filter: None,
         delay_s: 0,
-        content_id: content::insert(db, &action, NOW).expect("kept"),
+        content_id: text_of(db, &action),
         action,
         cursor: event::last_id(db).expect("a log"),
         created_at: NOW,
@@ -401,7 +416,7 @@ fn whoever_was_taken_up_is_served_as_the_rule_said_then() {
         let change = |text: &str| {
             let mut rule = rule::get(&*db, id).expect("kept").expect("a rule");
             rule.action = write(text);
-            rule.content_id = content::insert(&*db, &rule.action, NOW).expect("kept");
+            rule.content_id = text_of(&*db, &rule.action);
             transaction(&*db, || rule::change(&*db, &rule, NOW)).expect("kept");
             rule::get(&*db, id).expect("kept").expect("a rule").version
         };

@@ -42,6 +42,8 @@ fn insert(db: &dyn Db, (tag, filtered, delay_s, previous): Wanted) {
             outreach_type: OutreachType::Email,
             subject: "Hi".into(),
             body: "Hi".into(),
+            html: None,
+            mjml: None,
         },
         content_id: Some(1),
         approval: false,

@@ -38,6 +38,8 @@ fn busy_tenant(stores: &Stores, id: &str, now: i64) {
                 outreach_type: domain::rule::OutreachType::Email,
                 subject: "Hi".into(),
                 body: "Hi".into(),
+                html: None,
+                mjml: None,
             },
             content_id: Some(1),
             cursor: event::last_id(&*db).expect("a log"),

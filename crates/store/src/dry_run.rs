@@ -1,7 +1,7 @@
 //! Whom a rule would be for if it were written now, and why.
 
 use domain::explain;
-use domain::filter::Filter;
+use domain::filter::{Comparison, Filter, Op};
 use domain::rule::Trigger;
 
 use crate::port::{Db, Result, Value, one};
@@ -17,6 +17,8 @@ pub struct Plan<'a> {
     pub mails: bool,
     /// Whether it would leave alone who ever wrote.
     pub skip_repliers: bool,
+    /// Variables that its mails show as they are.
+    pub variables: &'a [String],
 }
 
 /// One thing that must hold for a lead.
@@ -52,6 +54,8 @@ pub struct DryRun {
     pub fitting: i64,
     /// Some of each, at most ten.
     pub samples: Vec<Sample>,
+    /// Variables of its mails, and how many of those whom it would be for lack them; those that nobody lacks are left out.
+    pub missing: Vec<(String, i64)>,
 }
 
 /// A condition on `lead l` in words and in SQL.
@@ -61,36 +65,53 @@ struct Condition {
     sql: String,
 }
 
-/// Conditions, and the parameters that all of them use.
+/// Conditions, with the parameters that they use.
 struct Conditions {
+    /// The trigger first.
     parts: Vec<Condition>,
+    /// Those of the parts. Every statement about parts uses all of them.
+    told: Vec<Value>,
+    /// All but the trigger, as one condition.
+    rest: String,
+    /// Those of the trigger, then those of `rest`.
     params: Vec<Value>,
 }
 
 impl Conditions {
     fn of(db: &dyn Db, plan: &Plan<'_>, trigger: &str, now: i64) -> Conditions {
+        let (sql, params) = happened(plan.trigger);
         let mut all = Conditions {
             parts: Vec::new(),
-            params: vec![plan.trigger.event().into()],
+            told: params.clone(),
+            rest: "true".to_owned(),
+            params,
         };
-        all.trigger(plan.trigger, trigger);
+        all.add(trigger, 0, sql);
         let filter = plan.filter.map(|f| f.at(now));
-        let parts = plan.filter.map(explain::parts).unwrap_or_default();
-        let settled = filter.as_ref().map(explain::parts).unwrap_or_default();
-        for ((depth, what, _), (_, _, filter)) in parts.into_iter().zip(settled) {
-            let compiled = crate::filter::compile(filter, all.params.len() + 1, db.engine());
-            all.params.extend(compiled.params);
-            all.add(&what, depth, compiled.sql);
+        if let (Some(said), Some(filter)) = (plan.filter, &filter) {
+            let whole = crate::filter::compile(filter, all.params.len() + 1, db.engine());
+            all.rest = format!("({})", whole.sql);
+            all.params.extend(whole.params);
+            // In words it is as it was said, in SQL with the times that follow from it.
+            let parts = explain::parts(said).into_iter();
+            for ((depth, what, _), (_, _, part)) in parts.zip(explain::parts(filter)) {
+                let part = crate::filter::compile(part, all.told.len() + 1, db.engine());
+                all.told.extend(part.params);
+                all.add(&what, depth, part.sql);
+            }
         }
         if plan.mails {
-            all.add("has an e-mail address", 0, "l.email is not null".to_owned());
-            let suppressed = "not exists (select 1 from suppression s where s.value = l.email)";
-            all.add("is not suppressed", 0, suppressed.to_owned());
+            all.must("has an e-mail address", "l.email is not null");
+            all.must(
+                "is not suppressed",
+                "not exists (select 1 from suppression s where s.value = l.email)",
+            );
         }
         if plan.skip_repliers {
-            let silent =
-                "not exists (select 1 from event r where r.lead_id = l.id and r.kind = 'replied')";
-            all.add("never wrote", 0, silent.to_owned());
+            all.must(
+                "never wrote",
+                "not exists (select 1 from event r where r.lead_id = l.id and r.kind = 'replied')",
+            );
         }
         all
     }
@@ -100,21 +121,9 @@ impl Conditions {
         self.parts.push(Condition { what, depth, sql });
     }
 
-    fn trigger(&mut self, trigger: &Trigger, what: &str) {
-        let mut event = "e.lead_id = l.id and e.kind = ?1".to_owned();
-        if let Some(tag) = trigger.tag() {
-            self.params.push(tag.trim().to_lowercase().into());
-            let folded = self.params.len();
-            event.push_str(&format!(
-                " and e.tag_id = (select t.id from tag t where t.folded = ?{folded})"
-            ));
-        }
-        if let Some(rule_id) = trigger.rule_id() {
-            self.params.push(rule_id.into());
-            event.push_str(&format!(" and e.rule_id = ?{}", self.params.len()));
-        }
-        let sql = format!("exists (select 1 from event e where {event})");
-        self.add(what, 0, sql);
+    fn must(&mut self, what: &str, sql: &str) {
+        self.rest.push_str(&format!(" and {sql}"));
+        self.add(what, 0, sql.to_owned());
     }
 
     /// The parameters that a statement uses; those of conditions that it leaves out come last.
@@ -130,16 +139,22 @@ impl Conditions {
     fn triggered(&self) -> &str {
         self.parts.first().map_or("true", |p| &p.sql)
     }
+}
 
-    /// All but the trigger; what is nested counts through what it is in.
-    fn rest(&self) -> String {
-        let outer = self.parts.iter().skip(1).filter(|p| p.depth == 0);
-        let outer: Vec<_> = outer.map(|p| format!("({})", p.sql)).collect();
-        match outer.is_empty() {
-            true => "true".to_owned(),
-            false => outer.join(" and "),
-        }
+/// Whether what a rule waits for happened to `lead l`.
+fn happened(trigger: &Trigger) -> (String, Vec<Value>) {
+    let mut params = vec![trigger.event().into()];
+    let mut event = "e.lead_id = l.id and e.kind = ?1".to_owned();
+    if let Some(tag) = trigger.tag() {
+        params.push(tag.trim().to_lowercase().into());
+        event.push_str(" and e.tag_id = (select t.id from tag t where t.folded = ?2)");
     }
+    if let Some(rule_id) = trigger.rule_id() {
+        params.push(rule_id.into());
+        event.push_str(&format!(" and e.rule_id = ?{}", params.len()));
+    }
+    let sql = format!("exists (select 1 from event e where {event})");
+    (sql, params)
 }
 
 /// Leads of each sort that are looked at: those that it would be for, and those that something keeps from it.
@@ -151,7 +166,7 @@ const SAMPLES: i64 = 5;
 /// When the store fails.
 pub fn dry_run(db: &dyn Db, plan: &Plan<'_>, trigger: &str, now: i64) -> Result<DryRun> {
     let all = Conditions::of(db, plan, trigger, now);
-    let (triggered, rest) = (all.triggered(), all.rest());
+    let (triggered, rest) = (all.triggered(), &all.rest);
     let count = format!(
         "select (select count(*) from lead), count(*), coalesce(sum(case when {rest} then 1 else 0 end), 0) \
          from lead l where {triggered}"
@@ -175,7 +190,42 @@ pub fn dry_run(db: &dyn Db, plan: &Plan<'_>, trigger: &str, now: i64) -> Result<
         triggered: number(1),
         fitting: number(2),
         samples: samples(db, &all, &ids)?,
+        missing: missing(db, &all, plan.variables)?,
     })
+}
+
+/// Who lacks what, counted for all variables in one read.
+fn missing(db: &dyn Db, all: &Conditions, variables: &[String]) -> Result<Vec<(String, i64)>> {
+    if variables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut params = all.params.clone();
+    let mut columns = Vec::new();
+    for name in variables {
+        let unknown = Filter::Field(Comparison {
+            name: name.clone(),
+            op: Op::NotSet,
+            value: String::new(),
+        });
+        let unknown = crate::filter::compile(&unknown, params.len() + 1, db.engine());
+        params.extend(unknown.params);
+        columns.push(format!(
+            "coalesce(sum(case when {} then 1 else 0 end), 0)",
+            unknown.sql
+        ));
+    }
+    let text = format!(
+        "select {} from lead l where {} and {}",
+        columns.join(", "),
+        all.triggered(),
+        all.rest
+    );
+    let Some(row) = one(db, &text, &params)? else {
+        return Ok(Vec::new());
+    };
+    let counted = variables.iter().enumerate();
+    let counted = counted.map(|(at, name)| (name.clone(), row.int(at)));
+    Ok(counted.filter(|(_, n)| *n > 0).collect())
 }
 
 /// Each part for each lead, in one read.
@@ -193,7 +243,7 @@ fn samples(db: &dyn Db, all: &Conditions, ids: &[i64]) -> Result<Vec<Sample>> {
         holds.join(", "),
         listed.join(", ")
     );
-    let rows = db.query(&text, all.params_of(&text))?;
+    let rows = db.query(&text, &all.told)?;
     let sample = |id: &i64| {
         let row = rows.iter().find(|r| r.int(0) == *id)?;
         let part = |(at, p): (usize, &Condition)| Part {

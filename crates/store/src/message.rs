@@ -15,6 +15,8 @@ pub struct Message {
     pub subject: String,
     /// Rendered.
     pub body: String,
+    /// Rendered, if it has such a part.
+    pub html: Option<String>,
     /// When the server took it.
     pub sent_at: Option<i64>,
     /// The server's reply.
@@ -38,7 +40,8 @@ pub fn insert(
         &m.recipient,
         &m.subject,
         &m.body,
-        now
+        now,
+        m.html.as_ref()
     ];
     db.execute(sql::INSERT, params).map(|_| ())
 }
@@ -53,6 +56,7 @@ pub fn of_request(db: &dyn Db, request_id: i64) -> Result<Option<Message>> {
             body: r.text(3),
             sent_at: r.opt_int(4),
             detail: r.opt_text(5),
+            html: r.opt_text(6),
         }),
     )
 }

@@ -311,3 +311,116 @@ fn a_dry_run_counts_and_explains_and_does_nothing() {
         3
     );
 }
+
+#[test]
+fn a_mail_in_html_or_mjml_is_previewed_and_written_by_one_engine() {
+    let site = Site::new();
+    let person = site.sign_up("ann@agency.test");
+    let base = person.sub_account("Acme");
+    let path = format!("{base}/api/v1/templates/preview");
+    let preview = |body: &Value| api(&person, Method::POST, &path, body);
+    let (status, nobody) = preview(&json!({"subject": "Hi {{first_name}}", "body": "Hello"}));
+    assert_eq!(
+        (status, &nobody["lead_id"], &nobody["subject"]),
+        (200, &Value::Null, &json!("Hi"))
+    );
+    person.import(
+        &base,
+        "email,first_name,company\na@x.test,Ann,<Acme>\nb@x.test,,\n",
+        "hot",
+    );
+    person.work();
+    let mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>Is {{ company | fallback(\"anybody\") }} {hiring|looking}?</mj-text>\
+        <mj-button href=\"{{ unsubscribe_url }}\">Leave</mj-button></mj-column></mj-section></mj-body></mjml>";
+    let (status, mail) =
+        preview(&json!({"subject": "Hi {{first_name}}", "mjml": mjml, "lead_id": 1, "seed": 1}));
+    assert_eq!((status, &mail["missing"]), (200, &json!([])), "{mail}");
+    let html = mail["html"].as_str().expect("HTML");
+    assert!(
+        html.contains("&lt;Acme&gt;") && html.contains("<table") && !html.contains("<mj-"),
+        "{html}"
+    );
+    let plain = mail["text"].as_str().expect("text");
+    assert!(
+        plain.contains("Is <Acme> ") && plain.contains("/u/") && !plain.contains("<table"),
+        "{plain}"
+    );
+    assert_eq!(
+        preview(&json!({"subject": "Hi {{first_name}}", "body": "x", "lead_id": 2})).1["missing"],
+        json!(["first_name"])
+    );
+    for (body, field) in [
+        (
+            json!({"subject": "Hi", "html": "<p>{{ frist_name }}</p>"}),
+            "html",
+        ),
+        (json!({"subject": "Hi", "mjml": "<mjml><mj-oops>"}), "mjml"),
+        (
+            json!({"subject": "Hi", "mjml": mjml, "html": "<p>x</p>"}),
+            "mjml",
+        ),
+        (json!({"subject": "Hi"}), "body"),
+        (
+            json!({"subject": "{Hi {{x}}|Hello}", "body": "x"}),
+            "subject",
+        ),
+        (
+            json!({"subject": "Hi", "body": "{{ company }}", "lead_id": 2}),
+            "lead_id",
+        ),
+        (
+            json!({"subject": "Hi", "body": "x", "lead_id": 99}),
+            "lead_id",
+        ),
+    ] {
+        assert_eq!(refused(&preview(&body)), (422, field), "{body}");
+    }
+    let action = json!({"type": "new_outreach", "outreach_type": "email", "subject": "Hi {{ first_name }}!", "mjml": mjml});
+    let rule = json!({"name": "R", "trigger": {"type": "tag_added", "tag": "hot"}, "action": action, "approval": true});
+    let made = api(
+        &person,
+        Method::POST,
+        &format!("{base}/api/v1/rules"),
+        &rule,
+    );
+    assert_eq!((made.0, &made.1["action"]), (201, &action));
+    person.work();
+    let ran = api(
+        &person,
+        Method::POST,
+        &format!("{base}/api/v1/rules/dry-run"),
+        &json!({"rule_id": 1}),
+    )
+    .1;
+    assert_eq!(
+        ran["missing"],
+        json!([{"variable": "first_name", "leads": 1}])
+    );
+    let html = text(&person.get(&format!("{base}/requests/1")));
+    assert!(
+        html.contains("The HTML part") && html.contains("Is &#60;Acme&#62;"),
+        "{html}"
+    );
+
+    let fields = [
+        ("name", "R"),
+        ("trigger", "tag_added"),
+        ("tag", "hot"),
+        ("delay", "0"),
+        ("delay_unit", "days"),
+        ("action", "new_outreach"),
+        ("subject", "Dear {{first_name}}"),
+        ("markup", "<p>How is {{company}}?</p>"),
+        ("preview", "1"),
+    ];
+    let html = text(&person.post(&format!("{base}/rules"), &fields));
+    assert!(
+        html.contains("This lead has no <code>company</code>"),
+        "{html}"
+    );
+    let mut fields = fields;
+    fields[7].1 = "<mjml><mj-oops>";
+    let html = text(&person.post(&format!("{base}/rules"), &fields));
+    assert!(html.contains("id=\"markup-problem\""), "{html}");
+    assert!(text(&person.get(&format!("{base}/rules/1/edit"))).contains("mj-section"));
+}

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicBool;
 
+use domain::letter::Texts;
 use domain::quota::{DAY, Limits};
-use domain::rule::{Action, OutreachType};
 use http::{HeaderMap, HeaderValue, Method};
 use proptest::prelude::*;
 use stages::plan::Plan;
@@ -115,12 +115,12 @@ impl World {
         )
         .expect("a tenant");
         let db = world.db();
-        let action = Action::NewOutreach {
-            outreach_type: OutreachType::Email,
+        let texts = Texts {
             subject: "Hello".into(),
             body: "Dear reader".into(),
+            html: None,
         };
-        content::insert(&*db, &action, world.now).expect("a text");
+        content::insert(&*db, &texts, world.now).expect("a text");
         for lead in 1..=LEADS {
             let insert =
                 "insert into lead (id, email, created_at, updated_at) values (?1, ?2, 0, 0)";

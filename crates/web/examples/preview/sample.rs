@@ -17,7 +17,9 @@ use super::pages::lead::{Happening, Lead, LeadRow, Leads, TagOrigin};
 use super::pages::limits::ProfileLimits;
 use super::pages::profile::{NewProfile, ProfileRow, Profiles};
 use super::pages::request::{Attempt, Message, Request, RequestRow, Requests};
-use super::pages::rule::{Counts, Instance, NewRule, Preview, Rule, RuleRow, Rules, Variable};
+use super::pages::rule::{
+    Counts, Instance, NewRule, Preview, Rule, RuleRow, Rules, Template as RuleTemplate, Variable,
+};
 use super::pages::session::{Demo, LogIn, SignUp};
 use super::pages::subaccount::{SubaccountRow, Subaccounts};
 use super::pages::team::Check;
@@ -979,6 +981,14 @@ Shall I bring one over for an afternoon?
 Mira
 Harbour Robotics";
 
+fn template(subject: &str, body: &str) -> RuleTemplate {
+    RuleTemplate {
+        subject: s(subject),
+        body: s(body),
+        markup: None,
+    }
+}
+
 fn rules(lead: &str) -> Vec<(&'static str, String)> {
     let list = Rules {
         page: tenant(),
@@ -1029,7 +1039,7 @@ fn rules(lead: &str) -> Vec<(&'static str, String)> {
         delay_s: 86_400,
         active: true,
         stopped: None,
-        letter: Some((s("The cell from stand {{data.stand_visited}}"), s(BODY))),
+        letter: Some(template("The cell from stand {{data.stand_visited}}", BODY)),
         dry_run: None,
         counts: Counts {
             waiting: 398,
@@ -1078,6 +1088,8 @@ fn rules(lead: &str) -> Vec<(&'static str, String)> {
             body: BODY
                 .replace("{{first_name | default(\"there\")}}", "Ana")
                 .replace("{{company}}", "Textil Norte"),
+            html: None,
+            missing: vec![],
             error: None,
         }),
     };
@@ -1090,7 +1102,7 @@ fn rules(lead: &str) -> Vec<(&'static str, String)> {
         delay_s: 0,
         active: false,
         stopped: Some(s("What this rule does set it off again and again.")),
-        letter: Some((s("Still there, {{first_name}}?"), s("Hello"))),
+        letter: Some(template("Still there, {{first_name}}?", "Hello")),
         dry_run: None,
         counts: Counts::default(),
         instances: vec![],
@@ -1100,6 +1112,8 @@ fn rules(lead: &str) -> Vec<(&'static str, String)> {
             lead: s("info@stalmet.example"),
             subject: String::new(),
             body: String::new(),
+            html: None,
+            missing: vec![],
             error: Some(s("first_name is empty for this lead and has no fallback.")),
         }),
     };
@@ -1210,6 +1224,7 @@ fn requests(lead: &str) -> Vec<(&'static str, String)> {
         body: BODY
             .replace("{{first_name | default(\"there\")}}", "Ana")
             .replace("{{company}}", "Textil Norte"),
+        html: None,
         headers: vec![
             Pair::new(
                 "Message-ID",

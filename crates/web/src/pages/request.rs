@@ -114,6 +114,8 @@ pub struct Message {
     pub subject: String,
     /// Text of the body.
     pub body: String,
+    /// The HTML part.
+    pub html: Option<String>,
     /// Message-ID, List-Unsubscribe and the like.
     pub headers: Vec<Pair>,
 }

@@ -1,11 +1,9 @@
 //! Rules: what happens by itself.
 
-use askama::Template;
-
 use super::{Choice, Field, Page, Pager, filters, view};
 
 /// `GET {base}/rules`. `POST {base}/rules/{id}/activation` (field `active` = 1 or 0) switches.
-#[derive(Debug, Template)]
+#[derive(Debug, askama::Template)]
 #[template(path = "rule/list.html")]
 pub struct Rules {
     /// The frame.
@@ -37,7 +35,7 @@ pub struct RuleRow {
 /// `GET {base}/rules/new` and `{base}/rules/{id}/edit`, and the answer to a refused `POST {base}/rules` or
 /// `{base}/rules/{id}` (fields `name`, `trigger`, `tag`, `event`, `of_rule`, `delay`, `delay_unit`, `existing` = 1 when
 /// checked, `action`, `action_tag`, `enrichment_type`, `subject`, `body`, `approval` and `skip_repliers` = 1 when checked).
-#[derive(Debug, Template)]
+#[derive(Debug, askama::Template)]
 #[template(path = "rule/new.html")]
 pub struct NewRule {
     /// The frame.
@@ -82,8 +80,12 @@ pub struct NewRule {
     pub subject: Field,
     /// Template of the body.
     pub body: Field,
+    /// Template of the HTML, or MJML.
+    pub markup: Field,
     /// What the templates may use.
     pub variables: Vec<Variable>,
+    /// The mail as one lead would get it.
+    pub preview: Option<Preview>,
     /// Whom it would be for.
     pub dry_run: Option<DryRun>,
 }
@@ -115,7 +117,9 @@ impl NewRule {
             skip_repliers: false,
             subject: Field::default(),
             body: Field::default(),
+            markup: Field::default(),
             variables,
+            preview: None,
             dry_run: None,
         }
     }
@@ -181,7 +185,7 @@ impl Variable {
 }
 
 /// `GET {base}/rules/{id}`.
-#[derive(Debug, Template)]
+#[derive(Debug, askama::Template)]
 #[template(path = "rule/show.html")]
 pub struct Rule {
     /// The frame.
@@ -200,8 +204,8 @@ pub struct Rule {
     pub active: bool,
     /// Why it stopped itself ("it set itself off").
     pub stopped: Option<String>,
-    /// The templates that it writes with: subject and body.
-    pub letter: Option<(String, String)>,
+    /// The templates that it writes with.
+    pub letter: Option<Template>,
     /// Whom it would be for if it were written now.
     pub dry_run: Option<DryRun>,
     /// What its instances came to.
@@ -260,6 +264,10 @@ pub struct Preview {
     pub subject: String,
     /// Rendered body.
     pub body: String,
+    /// Rendered HTML.
+    pub html: Option<String>,
+    /// Variables that the lead lacks and that have no fallback.
+    pub missing: Vec<String>,
     /// Why it cannot be rendered ("first_name is empty and has no fallback").
     pub error: Option<String>,
 }
@@ -275,6 +283,19 @@ pub struct DryRun {
     pub fitting: i64,
     /// Some of each.
     pub samples: Vec<Tried>,
+    /// Variables of the mail without a fallback, and how many of them lack them.
+    pub missing: Vec<(String, i64)>,
+}
+
+/// Templates of a mail.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// Of the subject.
+    pub subject: String,
+    /// Of the plain text.
+    pub body: String,
+    /// HTML or MJML.
+    pub markup: Option<String>,
 }
 
 /// A lead that a rule was tried out on.

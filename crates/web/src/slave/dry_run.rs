@@ -1,16 +1,18 @@
 //! Tries rules out over the API: whom they would be for, and why.
 
 use domain::filter::Filter;
+use domain::letter::Texts;
 use domain::rule::{Action, Trigger};
 use serde::Deserialize;
 use serde_json::json;
+use store::content;
 use store::dry_run::{DryRun, Part, Plan, Sample, dry_run};
 use store::rule::{self, Rule};
 
 use crate::http::{Answer, Problem, Response};
-use crate::slave::Scope;
 use crate::slave::rule::{self as rules, NewRule};
 use crate::slave::rule_words::when;
+use crate::slave::{Scope, texts};
 
 /// What `POST /rules/dry-run` takes: a rule that there is, or what one would be.
 #[derive(Debug, Deserialize)]
@@ -33,6 +35,11 @@ pub struct Input {
     pub skip_repliers: bool,
 }
 
+/// What mails show as it is.
+fn variables(texts: Option<&Texts>) -> Vec<String> {
+    texts.map(texts::bare).into_iter().flatten().collect()
+}
+
 fn run(scope: &Scope<'_>, plan: &Plan<'_>) -> Result<DryRun, Problem> {
     let names = rule::names(&*scope.db)?;
     let name = |id: i64| {
@@ -48,11 +55,16 @@ fn run(scope: &Scope<'_>, plan: &Plan<'_>) -> Result<DryRun, Problem> {
 /// # Errors
 /// When the store fails.
 pub fn of_rule(scope: &Scope<'_>, rule: &Rule) -> Result<DryRun, Problem> {
+    let texts = match rule.content_id {
+        Some(id) => content::get(&*scope.db, id)?,
+        None => None,
+    };
     let plan = Plan {
         trigger: &rule.trigger,
         filter: rule.filter.as_ref(),
         mails: rule.action.is_outreach(),
         skip_repliers: rule.skip_repliers,
+        variables: &variables(texts.as_ref()),
     };
     run(scope, &plan)
 }
@@ -63,11 +75,13 @@ pub fn of_rule(scope: &Scope<'_>, rule: &Rule) -> Result<DryRun, Problem> {
 /// 422 for a wrong field.
 pub fn of_input(scope: &Scope<'_>, input: &NewRule) -> Result<DryRun, Problem> {
     rules::check_audience(scope, &input.trigger, input.filter.as_ref())?;
+    let texts = texts::of_action(scope, &input.action)?;
     let plan = Plan {
         trigger: &input.trigger,
         filter: input.filter.as_ref(),
         mails: input.action.is_outreach(),
         skip_repliers: input.skip_repliers,
+        variables: &variables(texts.as_ref()),
     };
     run(scope, &plan)
 }
@@ -86,11 +100,16 @@ pub fn answer(scope: &Scope<'_>, input: &Input) -> Answer {
         }
         (None, Some(trigger)) => {
             rules::check_audience(scope, trigger, input.filter.as_ref())?;
+            let texts = match &input.action {
+                Some(action) => texts::of_action(scope, action)?,
+                None => None,
+            };
             let plan = Plan {
                 trigger,
                 filter: input.filter.as_ref(),
                 mails: input.action.as_ref().is_some_and(Action::is_outreach),
                 skip_repliers: input.skip_repliers,
+                variables: &variables(texts.as_ref()),
             };
             run(scope, &plan)?
         }
@@ -106,5 +125,9 @@ fn view(ran: DryRun) -> serde_json::Value {
         json!({"lead_id": s.lead_id, "fits": s.fits, "parts": parts})
     };
     let samples: Vec<_> = ran.samples.into_iter().map(sample).collect();
-    json!({"leads": ran.leads, "triggered": ran.triggered, "fitting": ran.fitting, "samples": samples})
+    let missing = ran.missing.into_iter();
+    let missing: Vec<_> = missing
+        .map(|(variable, leads)| json!({"variable": variable, "leads": leads}))
+        .collect();
+    json!({"leads": ran.leads, "triggered": ran.triggered, "fitting": ran.fitting, "samples": samples, "missing": missing})
 }

@@ -8,6 +8,7 @@ pub mod domain_proof;
 pub mod dry_run;
 pub mod import;
 pub mod lead;
+pub mod lead_links;
 pub mod mapping;
 pub mod node;
 pub mod profile;
@@ -18,6 +19,7 @@ pub mod rule_words;
 pub mod search;
 pub mod settings;
 pub mod site;
+pub mod texts;
 pub mod timeline;
 pub mod transfer;
 mod unpack;
@@ -242,6 +244,7 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["rules", id]) if *m == get => rule::get(scope, id),
         (m, ["rules", id]) if *m == patch => rule::change(scope, id, request.json()?),
         (m, ["rules", id]) if *m == delete => rule::delete(scope, id),
+        (m, ["templates", "preview"]) if *m == post => texts::answer(scope, &request.json()?),
         (m, ["requests"]) if *m == get => request::list(scope, request),
         (m, ["requests", id]) if *m == get => request::get(scope, id),
         (m, ["requests", id, "cancellation"]) if *m == post => request::cancel(scope, id),
@@ -286,7 +289,8 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
                 | "kept",
             ]
             | ["requests", _, "cancellation" | "approval" | "rejection"]
-            | ["approvals"],
+            | ["approvals"]
+            | ["templates", "preview"],
         ) => Err(Problem::method_not_allowed()),
         _ => Err(Problem::not_found()),
     }

@@ -1,19 +1,17 @@
 //! Rules over the API.
 
-use std::collections::BTreeSet;
-
 use domain::filter::Filter;
+use domain::letter::Texts;
 use domain::rule::{Action, DELAY_MAX, Trigger, is_event};
-use domain::template;
 use serde::Deserialize;
 use serde_json::json;
 use store::rule::{self, Rule};
-use store::{content, event, instance, lead, transaction};
+use store::{content, event, instance, transaction};
 
 use crate::http::{Answer, Problem, Response};
 use crate::input;
-use crate::slave::Scope;
 use crate::slave::search::check_filter;
+use crate::slave::{Scope, texts};
 
 /// What a new rule takes.
 #[derive(Debug, Deserialize)]
@@ -93,9 +91,9 @@ pub fn check_audience(
     }
 }
 
-fn check_action(scope: &Scope<'_>, action: &Action) -> Result<(), Problem> {
+fn check_action(action: &Action) -> Result<(), Problem> {
     match action {
-        Action::NewOutreach { subject, body, .. } => check_texts(scope, subject, body),
+        Action::NewOutreach { .. } => Ok(()),
         Action::AddTag { tag } | Action::RemoveTag { tag } => {
             input::name("action.tag", tag).map(|_| ())
         }
@@ -106,19 +104,6 @@ fn check_action(scope: &Scope<'_>, action: &Action) -> Result<(), Problem> {
     }
 }
 
-fn check_texts(scope: &Scope<'_>, subject: &str, body: &str) -> Result<(), Problem> {
-    if subject.trim().is_empty() {
-        return Err(Problem::invalid("action.subject", "must not be empty"));
-    }
-    input::one_line("action.subject", subject)?;
-    if body.trim().is_empty() {
-        return Err(Problem::invalid("action.body", "must not be empty"));
-    }
-    let custom: BTreeSet<String> = lead::custom_fields(&*scope.db)?.into_iter().collect();
-    template::check(subject, &custom).map_err(|e| Problem::invalid("action.subject", e.0))?;
-    template::check(body, &custom).map_err(|e| Problem::invalid("action.body", e.0))
-}
-
 /// Makes a rule.
 ///
 /// # Errors
@@ -127,7 +112,8 @@ pub fn create(scope: &Scope<'_>, input: NewRule) -> Result<serde_json::Value, Pr
     let name = input::name("name", &input.name)?;
     check_audience(scope, &input.trigger, input.filter.as_ref())?;
     check_delay(input.delay_s)?;
-    check_action(scope, &input.action)?;
+    check_action(&input.action)?;
+    let texts = texts::of_action(scope, &input.action)?;
     let (db, now) = (&*scope.db, scope.cx.now);
     if rule::list(db)?.len() >= MAX {
         return Err(Problem::new(409, "Too many rules")
@@ -140,7 +126,7 @@ pub fn create(scope: &Scope<'_>, input: NewRule) -> Result<serde_json::Value, Pr
             } else {
                 event::last_id(db)?
             };
-            let content_id = content::insert(db, &input.action, now)?;
+            let content_id = keep(scope, texts.as_ref())?;
             let rule = Rule {
                 id: 0,
                 name,
@@ -161,6 +147,12 @@ pub fn create(scope: &Scope<'_>, input: NewRule) -> Result<serde_json::Value, Pr
         })
     })?;
     view(scope, &find(scope, id)?)
+}
+
+/// Keeps the templates that a rule writes with.
+fn keep(scope: &Scope<'_>, texts: Option<&Texts>) -> Result<Option<i64>, Problem> {
+    let keep = |texts| content::insert(&*scope.db, texts, scope.cx.now);
+    Ok(texts.map(keep).transpose()?)
 }
 
 /// A rule that was not deleted.
@@ -250,16 +242,19 @@ pub fn change(scope: &Scope<'_>, id: &str, input: Change) -> Answer {
     let mut rule = find(scope, id)?;
     let (db, now) = (&*scope.db, scope.cx.now);
     let switch_only = input.name.is_none() && input.delay_s.is_none() && !input.is_version();
-    let writes = input.action.is_some();
-    apply(scope, &mut rule, input)?;
+    let texts = match &input.action {
+        Some(action) => Some(texts::of_action(scope, action)?),
+        None => None,
+    };
+    apply(&mut rule, input)?;
     scope.promising(&["rule"], || {
         transaction(db, || {
             if switch_only {
                 rule::set_active(db, id, rule.active, now)?;
                 return Ok(());
             }
-            if writes {
-                rule.content_id = content::insert(db, &rule.action, now)?;
+            if let Some(texts) = &texts {
+                rule.content_id = keep(scope, texts.as_ref())?;
             }
             Ok::<_, Problem>(rule::change(db, &rule, now)?)
         })
@@ -275,7 +270,7 @@ impl Change {
     }
 }
 
-fn apply(scope: &Scope<'_>, rule: &mut Rule, input: Change) -> Result<(), Problem> {
+fn apply(rule: &mut Rule, input: Change) -> Result<(), Problem> {
     if let Some(name) = input.name {
         rule.name = input::name("name", &name)?;
     }
@@ -290,7 +285,7 @@ fn apply(scope: &Scope<'_>, rule: &mut Rule, input: Change) -> Result<(), Proble
         rule.filter = filter;
     }
     if let Some(action) = input.action {
-        check_action(scope, &action)?;
+        check_action(&action)?;
         rule.action = action;
     }
     rule.active = input.active.unwrap_or(rule.active);

@@ -83,8 +83,8 @@ fn drafts(scope: &Scope<'_>, rows: Vec<Row>) -> Result<Vec<Draft>, Problem> {
         let to = row.lead_id.and_then(|id| Some((id, leads.get(&id)?)));
         let profile = profiles.iter().find(|p| Some(p.id) == row.profile_id);
         let (subject, body, error) = match (content, to) {
-            (Some(content), Some(to)) => match letter::write(scope, content, to, profile) {
-                Ok((subject, body)) => (subject, body, None),
+            (Some(content), Some(to)) => match letter::write(scope, content, to, profile, row.id) {
+                Ok(letter) => (letter.subject, letter.text, None),
                 Err(e) => (String::new(), String::new(), Some(e.0)),
             },
             _ => {

@@ -94,6 +94,7 @@ fn message_of(
             to: m.recipient,
             subject: m.subject,
             body: m.body,
+            html: m.html,
             headers: [Some(id), unsubscribe].into_iter().flatten().collect(),
         }));
     }
@@ -108,9 +109,15 @@ fn message_of(
     };
     let to = lead.fields.get(domain::lead::Field::Email);
     let to = to.unwrap_or_default().to_owned();
-    let written = letter::write(scope, &content, (lead_id, &lead.fields), profile.as_ref());
+    let written = letter::write(
+        scope,
+        &content,
+        (lead_id, &lead.fields),
+        profile.as_ref(),
+        row.id,
+    );
     // A template that this lead makes fail fails the request, which then says so itself.
-    Ok(written.ok().map(|(subject, body)| Message {
+    Ok(written.ok().map(|letter| Message {
         sent: false,
         from: if from.is_empty() {
             "the profile that will be chosen".to_owned()
@@ -118,8 +125,9 @@ fn message_of(
             from
         },
         to,
-        subject,
-        body,
+        subject: letter.subject,
+        body: letter.text,
+        html: letter.html,
         headers: unsubscribe.into_iter().collect(),
     }))
 }

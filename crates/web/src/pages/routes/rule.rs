@@ -1,6 +1,7 @@
 //! Rules: what happens by itself.
 
 use domain::lead::Field as LeadField;
+use domain::letter::Letter;
 use domain::rule::Action;
 use domain::template::EXTRA;
 use http::header::REFERER;
@@ -12,7 +13,7 @@ use super::{active, letter, pager};
 use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
 use crate::pages::rule::{
-    Counts, DryRun, Instance, Preview, Rule, RuleRow, Rules, Tried, Variable,
+    Counts, DryRun, Instance, Preview, Rule, RuleRow, Rules, Template, Tried, Variable,
 };
 use crate::pages::{Page, format};
 use crate::slave::Scope;
@@ -46,6 +47,7 @@ pub fn tried(scope: &Scope<'_>, ran: store::dry_run::DryRun) -> Result<DryRun, P
         triggered: ran.triggered,
         fitting: ran.fitting,
         samples: samples.collect(),
+        missing: ran.missing,
     })
 }
 
@@ -127,6 +129,7 @@ pub fn variables(scope: &Scope<'_>) -> Result<Vec<Variable>, Problem> {
             "unsubscribe_url" => "the link that unsubscribes",
             "sender_name" => "the name in the profile's From, or the brand's",
             "postal_address" => "the brand's postal address",
+            "today" => "the day on which it is written",
             _ => "",
         };
         variables.push(variable(name, Some(what)));
@@ -152,7 +155,17 @@ pub fn show(scope: &Scope<'_>, page: Page, request: &Request, id: &str) -> Answe
         _ => None,
     };
     let letter = match &rule.action {
-        Action::NewOutreach { subject, body, .. } => Some((subject.clone(), body.clone())),
+        Action::NewOutreach {
+            subject,
+            body,
+            html,
+            mjml,
+            ..
+        } => Some(Template {
+            subject: subject.clone(),
+            body: body.clone(),
+            markup: mjml.clone().or_else(|| html.clone()),
+        }),
         _ => None,
     };
     let names = Names::of_rules(scope)?;
@@ -235,16 +248,18 @@ fn preview(
         return Ok(None);
     };
     let sender = profile::list(db)?.into_iter().find(|p| p.active);
-    let written = letter::write(scope, &content, (lead.id, &lead.fields), sender.as_ref());
-    let (subject, body, error) = match written {
-        Ok((subject, body)) => (subject, body, None),
-        Err(e) => (String::new(), String::new(), Some(e.0)),
+    let written = letter::write(scope, &content, (lead.id, &lead.fields), sender.as_ref(), 0);
+    let (letter, error) = match written {
+        Ok(letter) => (letter, None),
+        Err(e) => (Letter::default(), Some(e.0)),
     };
     Ok(Some(Preview {
         lead_id: lead.id,
         lead: lead_name(lead.id, &lead.fields),
-        subject,
-        body,
+        subject: letter.subject,
+        body: letter.text,
+        html: letter.html,
+        missing: vec![],
         error,
     }))
 }

@@ -3,16 +3,16 @@
 use domain::rule::{Action, OutreachType, Trigger};
 use store::{rule, tag};
 
-use super::names::Names;
+use super::names::{Names, lead_name};
 use super::rule::{tried, variables};
 use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
 use crate::pages::form::{Field, Form, Refusal};
-use crate::pages::rule::NewRule;
+use crate::pages::rule::{NewRule, Preview};
 use crate::pages::{Choice, Page};
 use crate::slave::rule::{self as api, Change};
 use crate::slave::rule_words::when;
-use crate::slave::{Scope, dry_run};
+use crate::slave::{Scope, dry_run, texts};
 
 fn blank(scope: &Scope<'_>, page: Page) -> Result<NewRule, Problem> {
     let db = &*scope.db;
@@ -56,8 +56,15 @@ fn of_rule(scope: &Scope<'_>, page: Page, rule: &rule::Rule) -> Result<NewRule, 
 
 fn fill(view: &mut NewRule, action: Action) {
     let name = match action {
-        Action::NewOutreach { subject, body, .. } => {
+        Action::NewOutreach {
+            subject,
+            body,
+            html,
+            mjml,
+            ..
+        } => {
             (view.subject, view.body) = (Field::of(subject), Field::of(body));
+            view.markup = Field::of(mjml.or(html).unwrap_or_default());
             "new_outreach"
         }
         Action::AddTag { tag } => {
@@ -100,6 +107,9 @@ fn unit_of(delay_s: i64) -> (i64, &'static str) {
 
 pub fn create(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
     let form = Form::of(request);
+    if form.get("preview") == "1" {
+        return show_mail(scope, blank(scope, page)?, &form);
+    }
     if form.get("dry_run") == "1" {
         return try_out(scope, page, &form);
     }
@@ -115,10 +125,53 @@ pub fn create(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
 pub fn save(scope: &Scope<'_>, page: Page, request: &Request, id: &str) -> Answer {
     let rule = api::find(scope, input::id(id)?)?;
     let form = Form::of(request);
+    if form.get("preview") == "1" {
+        return show_mail(scope, of_rule(scope, page, &rule)?, &form);
+    }
     let saved = read_change(&form, &rule).and_then(|change| api::change(scope, id, change));
     match saved {
         Ok(_) => Ok(Response::see_other(&format!("{}/rules/{id}", page.base))),
         Err(problem) => refused(of_rule(scope, page, &rule)?, &form, problem),
+    }
+}
+
+/// The form as it was sent, with the mail as a lead would get it.
+fn show_mail(scope: &Scope<'_>, blank: NewRule, form: &Form) -> Answer {
+    let (html, mjml) = read_markup(form);
+    let input = texts::Preview {
+        subject: form.get("subject").to_owned(),
+        body: form.get("body").replace("\r\n", "\n"),
+        html,
+        mjml,
+        lead_id: None,
+        seed: 0,
+    };
+    match texts::preview(scope, &input) {
+        Ok(p) => {
+            let lead = p.lead.as_ref();
+            let preview = Preview {
+                lead_id: lead.map_or(0, |l| l.id),
+                lead: lead.map_or_else(String::new, |l| lead_name(l.id, &l.fields)),
+                subject: p.letter.subject,
+                body: p.letter.text,
+                html: p.letter.html,
+                missing: p.missing,
+                error: None,
+            };
+            let view = NewRule {
+                preview: Some(preview),
+                ..blank
+            };
+            let view = typed(view, form, &mut Refusal::default());
+            Ok(Response::html(200, view.render()))
+        }
+        Err(mut problem) => {
+            problem
+                .errors
+                .iter_mut()
+                .for_each(|e| e.field.insert_str(0, "action."));
+            refused(blank, form, problem)
+        }
     }
 }
 
@@ -167,6 +220,12 @@ fn typed(blank: NewRule, form: &Form, refusal: &mut Refusal) -> NewRule {
         skip_repliers: form.get("skip_repliers") == "1",
         subject: field("action.subject", "subject"),
         body: field("action.body", "body"),
+        markup: {
+            let mut markup = field("action.html", "markup");
+            let mjml = field("action.mjml", "markup");
+            markup.error = markup.error.or(mjml.error);
+            markup
+        },
         ..blank
     }
 }
@@ -233,7 +292,17 @@ fn read_trigger(form: &Form) -> Result<Trigger, Problem> {
     })
 }
 
+/// What is in the field for HTML: HTML, or MJML.
+fn read_markup(form: &Form) -> (Option<String>, Option<String>) {
+    let markup = form.filled("markup").map(|text| text.replace("\r\n", "\n"));
+    match markup {
+        Some(text) if text.starts_with("<mjml") => (None, Some(text)),
+        markup => (markup, None),
+    }
+}
+
 fn read_action(form: &Form) -> Result<Action, Problem> {
+    let (html, mjml) = read_markup(form);
     let tag = form.get("action_tag").trim().to_owned();
     Ok(match form.get("action") {
         "new_outreach" | "" => Action::NewOutreach {
@@ -241,6 +310,8 @@ fn read_action(form: &Form) -> Result<Action, Problem> {
             subject: form.get("subject").to_owned(),
             // Browsers send the line breaks of a text area as CR LF.
             body: form.get("body").replace("\r\n", "\n"),
+            html,
+            mjml,
         },
         "add_tag" => Action::AddTag { tag },
         "remove_tag" => Action::RemoveTag { tag },
