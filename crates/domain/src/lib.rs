@@ -3,6 +3,7 @@
 pub mod address;
 pub mod brand;
 pub mod colour;
+pub mod csv;
 pub mod dialect;
 pub mod explain;
 pub mod filter;

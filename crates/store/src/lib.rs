@@ -34,6 +34,7 @@ pub mod profile;
 pub mod relocation;
 pub mod request;
 pub mod rule;
+pub mod saved_view;
 mod scram;
 pub mod search;
 pub mod server;

@@ -312,10 +312,12 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
     calls
 }
 
-const PAGES: [(&str, &str, Action); 35] = [
+const PAGES: [(&str, &str, Action); 37] = [
     ("GET", "/", Read),
     ("GET", "/leads", Read),
     ("GET", "/leads/1", Read),
+    ("POST", "/leads/views", Write),
+    ("POST", "/leads/views/9/removal", Write),
     ("GET", "/imports", Read),
     ("GET", "/imports/1", Read),
     ("GET", "/imports/1/mapping", Write),

@@ -377,6 +377,7 @@ impl Site {
                 json!({"name": "P", "type": "smtp", "settings": settings}),
             ),
             ("domains", json!({"name": SPARE_DOMAIN})),
+            ("views", json!({"name": "V", "search": {}, "shared": true})),
             (
                 "rules",
                 json!({"name": "R", "trigger": trigger, "action": action}),

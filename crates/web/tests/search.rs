@@ -187,3 +187,87 @@ fn words_find_leads_before_and_after_the_index_knows_them() {
     let page = text(&person.get(&format!("{base}/leads?q=mull&sort=name")));
     assert!(page.contains("zm@y.test") && page.contains("<span class=\"h-count\">1</span>"));
 }
+
+#[test]
+fn a_search_can_be_kept_and_downloaded() {
+    let site = Site::new();
+    let person = site.sign_up("ann@agency.test");
+    let base = person.sub_account("Acme");
+    leads(&person, &base);
+    let evil = json!({"email": "evil@x.test", "first_name": "=HYPERLINK(1)", "last_name": "O, \"Neil\"", "phone": "+49 30 1", "tags": ["hot"]});
+    person.call(
+        Method::POST,
+        &format!("{base}/api/v1/leads"),
+        &evil.to_string(),
+    );
+    let all = |target: &str| match person.get(&format!("{base}/api/v1/{target}")).body {
+        web::Body::Stream(pieces) => String::from_utf8(pieces.flatten().collect()).expect("UTF-8"),
+        web::Body::Full(_) => panic!("streamed"),
+    };
+    let csv = all("leads.csv?tag=hot&sort=created");
+    let lines: Vec<_> = csv.split("\r\n").collect();
+    assert_eq!(
+        lines[0],
+        "id,email,first_name,last_name,job_title,company,phone,linkedin,country,plan,tags,created_at,updated_at"
+    );
+    assert!(
+        lines[1].starts_with("1,ann@x.test,,,,,,,Peru,gold,hot,2026-"),
+        "{csv}"
+    );
+    assert!(
+        lines[3].starts_with("4,evil@x.test,'=HYPERLINK(1),\"O, \"\"Neil\"\"\",,,+49 30 1,"),
+        "{csv}"
+    );
+    assert_eq!((lines.len(), lines[4]), (5, ""));
+    assert_eq!(
+        person
+            .get(&format!("{base}/api/v1/leads.csv?sort=name"))
+            .status,
+        422
+    );
+
+    let fields = [
+        ("name", "Gold & hot"),
+        ("tag", "hot"),
+        (
+            "filter",
+            r#"{"field":{"name":"plan","op":"eq","value":"gold"}}"#,
+        ),
+    ];
+    let kept = person.post(&format!("{base}/leads/views"), &fields);
+    let page = text(&person.get(&site::location(&kept)));
+    assert!(
+        page.contains("Gold &#38; hot") && page.contains("ann@x.test") && !page.contains("bob@x"),
+        "{page}"
+    );
+    let views = |person: &Person<'_>| -> Value {
+        serde_json::from_str(&text(&person.get(&format!("{base}/api/v1/views")))).expect("JSON")
+    };
+    assert_eq!(views(&person)["items"][0]["shared"], false);
+    assert_eq!(views(&person)["items"][0]["search"]["tag"], "hot");
+    let call = |method, path: &str, body: Value| {
+        person
+            .call(method, &format!("{base}/api/v1/{path}"), &body.to_string())
+            .status
+    };
+    let wrong = json!({"name": "x", "search": {"filter": {"tag": ""}}});
+    assert_eq!(call(Method::POST, "views", wrong), 422);
+    assert_eq!(
+        call(Method::POST, "views", json!({"name": " ", "search": {}})),
+        422
+    );
+    assert_eq!(
+        call(
+            Method::POST,
+            "views",
+            json!({"name": "All", "search": {}, "shared": true})
+        ),
+        201
+    );
+    assert_eq!(views(&person)["items"].as_array().map(Vec::len), Some(2));
+    let gone = person.post(&format!("{base}/leads/views/1/removal"), &[]);
+    assert_eq!(site::location(&gone), format!("{base}/leads"));
+    assert_eq!(call(Method::DELETE, "views/1", json!({})), 404);
+    assert_eq!(call(Method::DELETE, "views/2", json!({})), 204);
+    assert_eq!(views(&person)["items"], json!([]));
+}

@@ -13,7 +13,7 @@ use super::pages::error::ErrorPage;
 use super::pages::import::{
     Column, FailedRow, Import, ImportProgress, ImportRow, Imports, Progress, Rows, Sniffed,
 };
-use super::pages::lead::{Happening, Lead, LeadRow, Leads, TagOrigin};
+use super::pages::lead::{Happening, Lead, LeadRow, Leads, TagOrigin, ViewRow};
 use super::pages::limits::ProfileLimits;
 use super::pages::profile::{NewProfile, ProfileRow, Profiles};
 use super::pages::request::{Attempt, Message, Request, RequestRow, Requests};
@@ -683,6 +683,14 @@ fn leads(lead: &str) -> Vec<(&'static str, String)> {
         subjects: subjects(&[s("plan")]),
         sort: s(""),
         or_more: false,
+        views: vec![ViewRow {
+            id: 1,
+            name: s("Hot & not mailed"),
+            params: s("tag=hot"),
+            shared: true,
+        }],
+        search: vec![Pair::new("tag", "fair-2026")],
+        params: s("tag=fair-2026"),
         error: None,
         page: tenant(),
         q: String::new(),
@@ -701,6 +709,14 @@ fn leads(lead: &str) -> Vec<(&'static str, String)> {
         subjects: subjects(&[s("plan")]),
         sort: s(""),
         or_more: false,
+        views: vec![ViewRow {
+            id: 1,
+            name: s("Hot & not mailed"),
+            params: s("tag=hot"),
+            shared: true,
+        }],
+        search: vec![Pair::new("tag", "fair-2026")],
+        params: s("tag=fair-2026"),
         error: None,
         page: tenant(),
         q: s("\"quoted\" & <odd>"),
@@ -715,6 +731,14 @@ fn leads(lead: &str) -> Vec<(&'static str, String)> {
         subjects: subjects(&[s("plan")]),
         sort: s(""),
         or_more: false,
+        views: vec![ViewRow {
+            id: 1,
+            name: s("Hot & not mailed"),
+            params: s("tag=hot"),
+            shared: true,
+        }],
+        search: vec![Pair::new("tag", "fair-2026")],
+        params: s("tag=fair-2026"),
         error: None,
         page: tenant(),
         q: String::new(),

@@ -24,6 +24,12 @@ pub struct Leads {
     pub subjects: Vec<(&'static str, Vec<Choice>)>,
     /// The chosen order.
     pub sort: String,
+    /// Searches that were kept.
+    pub views: Vec<ViewRow>,
+    /// The search as hidden fields of the form that keeps it.
+    pub search: Vec<Pair>,
+    /// The parameters that say the search, for a download.
+    pub params: String,
     /// What is wrong with the search as a whole.
     pub error: Option<String>,
     /// Leads that fit, as far as they were counted.
@@ -52,6 +58,19 @@ impl Leads {
     pub fn filtered(&self) -> bool {
         !self.q.is_empty() || !self.tag.is_empty() || self.conditions.are_there()
     }
+}
+
+/// A search that was kept.
+#[derive(Debug, Clone)]
+pub struct ViewRow {
+    /// Row id.
+    pub id: i64,
+    /// What people call it.
+    pub name: String,
+    /// The parameters that say it.
+    pub params: String,
+    /// Whether it is everybody's.
+    pub shared: bool,
 }
 
 /// One lead of the list. Absent values are empty.

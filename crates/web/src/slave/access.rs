@@ -211,7 +211,8 @@ pub fn scope<'a>(
     action: Action,
 ) -> Result<Scope<'a>, Problem> {
     let known = |tenant: &Tenant| tenant.account_id == who.account_id && who.role_in(id).is_some();
-    let scope = open(cx, id, known)?;
+    let mut scope = open(cx, id, known)?;
+    scope.user_id.clone_from(&who.user_id);
     if !who.may_in(id, action) {
         return Err(Problem::lacks(action));
     }
@@ -333,6 +334,7 @@ fn open<'a>(
     let db = tenant::open(cx.stores, &*control, &tenant)?;
     Ok(Scope {
         cx,
+        user_id: String::new(),
         control,
         tenant,
         state,

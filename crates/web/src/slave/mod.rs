@@ -6,6 +6,7 @@ pub mod archive;
 pub mod custom_domain;
 pub mod domain_proof;
 pub mod dry_run;
+pub mod export;
 pub mod import;
 pub mod lead;
 pub mod lead_links;
@@ -16,6 +17,7 @@ pub mod request;
 pub mod reversal;
 pub mod rule;
 pub mod rule_words;
+pub mod saved_view;
 pub mod search;
 pub mod settings;
 pub mod site;
@@ -49,6 +51,8 @@ pub struct Scope<'a> {
     pub control: Box<dyn Db>,
     /// The tenant.
     pub tenant: Tenant,
+    /// Who calls (a person's UUID); empty for whoever shows something else than a credential.
+    pub user_id: String,
     /// What the master wants of it, and whether it is on its way.
     pub state: State,
     /// The tenant's own database: no query in it can reach another tenant.
@@ -225,6 +229,12 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["imports", id, "reversal"]) if *m == post => reversal::begin(scope, id),
         (m, ["imports", id, "kept"]) if *m == get => reversal::kept(scope, id),
         (m, ["leads"]) if *m == get => search::list(scope, request),
+        (m, ["leads.csv"]) if *m == get => export::leads(scope, request),
+        (m, ["views"]) if *m == get => saved_view::list(scope),
+        (m, ["views"]) if *m == post => {
+            saved_view::create(scope, request.json()?).map(|v| Response::json(201, &v))
+        }
+        (m, ["views", id]) if *m == delete => saved_view::delete(scope, id),
         (m, ["leads", "count"]) if *m == post => search::count(scope, request),
         (m, ["leads", "search"]) if *m == post => search::search(scope, request),
         (m, ["leads"]) if *m == post => lead::upsert(scope, &request.json()?),

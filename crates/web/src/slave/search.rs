@@ -2,18 +2,18 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::filter::Filter;
-use serde::Deserialize;
+use domain::filter::{Filter, VALUE_MAX};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::lead::{self, By, Cursor, Key, Query, Sort};
 use store::work;
 
-use crate::http::{Answer, Problem, Request, Response};
+use crate::http::{Answer, FieldError, Problem, Request, Response};
 use crate::slave::Scope;
 use crate::{input, json};
 
 /// What `POST /leads/search` takes, and `GET /leads` as parameters.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Search {
     /// Who is meant; everybody when it is absent.
@@ -48,6 +48,79 @@ impl Search {
             limit: Some(input::limit(request.param("limit"))?),
             cursor: request.param("cursor"),
         })
+    }
+
+    /// The search as it is kept: with what was said only, and on no page of it.
+    ///
+    /// # Errors
+    /// 422 with the field that is wrong.
+    pub fn kept(self) -> Result<serde_json::Value, Problem> {
+        let name = |e: FieldError| format!("search.{}", e.field);
+        let search = Search {
+            limit: None,
+            cursor: None,
+            ..self
+        };
+        search.clone().query(0).map_err(|mut problem| {
+            problem.errors = problem
+                .errors
+                .into_iter()
+                .map(|e| FieldError {
+                    field: name(e.clone()),
+                    ..e
+                })
+                .collect();
+            problem
+        })?;
+        for (field, text) in [
+            ("search.q", &search.q),
+            ("search.tag", &search.tag),
+            ("search.email", &search.email),
+        ] {
+            if text.as_ref().is_some_and(|t| t.chars().count() > VALUE_MAX) {
+                return Err(Problem::invalid(
+                    field,
+                    format!("must have at most {VALUE_MAX} characters"),
+                ));
+            }
+        }
+        let mut value = serde_json::to_value(&search).unwrap_or_default();
+        if let Some(members) = value.as_object_mut() {
+            members.retain(|_, member| !member.is_null());
+        }
+        Ok(value)
+    }
+
+    /// The same in an order that a download takes.
+    #[must_use]
+    pub fn in_order_of_coming(mut self) -> Search {
+        let sort = self.sort.as_deref().and_then(Sort::from_name);
+        if sort.is_some_and(|sort| sort.by != By::Created) {
+            self.sort = None;
+        }
+        self
+    }
+
+    /// The parameters of a list that say the same.
+    #[must_use]
+    pub fn params(&self) -> String {
+        let filter = self
+            .filter
+            .as_ref()
+            .and_then(|f| serde_json::to_string(f).ok());
+        let texts = [
+            ("filter", &filter),
+            ("q", &self.q),
+            ("tag", &self.tag),
+            ("email", &self.email),
+            ("sort", &self.sort),
+        ];
+        let said = texts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text.as_ref()?)));
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(said.filter(|(_, text)| !text.is_empty()));
+        query.finish()
     }
 
     /// The search as the store takes it.

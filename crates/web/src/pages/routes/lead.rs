@@ -7,7 +7,7 @@ use domain::lead::Field;
 use store::event::{self, Event};
 use store::lead::Cursor;
 use store::request::Query;
-use store::{import, lead, suppression, tag};
+use store::{import, lead, saved_view, suppression, tag};
 
 use super::names::{Names, full_name, lead_name, request_rows};
 use super::pager;
@@ -15,9 +15,10 @@ use crate::http::{Answer, Problem, Request, Response};
 use crate::input;
 use crate::pages::conditions::{Conditions, subjects};
 use crate::pages::form::{Form, Refusal};
-use crate::pages::lead::{Happening, Lead, LeadRow, Leads, TagOrigin};
+use crate::pages::lead::{Happening, Lead, LeadRow, Leads, TagOrigin, ViewRow};
 use crate::pages::{Page, Pager, Pair, format};
 use crate::slave::Scope;
+use crate::slave::saved_view::NewView;
 use crate::slave::search::{Search, cursor_text, read_filter, wake};
 
 /// Requests of a lead that its page shows.
@@ -56,6 +57,9 @@ pub fn list(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
         error: None,
         total: None,
         or_more: false,
+        views: views(scope)?,
+        search: Vec::new(),
+        params: String::new(),
         items: Vec::new(),
         pager: Pager::default(),
         conditions: Conditions::default(),
@@ -66,10 +70,14 @@ pub fn list(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
         .filter(|_| conditions.json.error.is_none());
     let found = match rows {
         Some(rows) => {
-            search.filter = Some(Filter::And(
-                search.filter.into_iter().chain([rows]).collect(),
-            ));
+            let rows = Some(rows).filter(|rows| *rows != Filter::And(Vec::new()));
+            search.filter = match (search.filter.take(), rows) {
+                (Some(filter), Some(rows)) => Some(Filter::And(vec![filter, rows])),
+                (filter, rows) => filter.or(rows),
+            };
             search.limit = Some(input::limit(request.param("limit"))?);
+            view.search = search_fields(&search.params());
+            view.params = search.clone().in_order_of_coming().params();
             search.query(scope.cx.now).map(Some)
         }
         None => Ok(None),
@@ -82,6 +90,57 @@ pub fn list(scope: &Scope<'_>, page: Page, request: &Request) -> Answer {
     }
     let status = if view.error.is_some() { 422 } else { 200 };
     Ok(Response::html(status, view.render()))
+}
+
+fn search_fields(params: &str) -> Vec<Pair> {
+    let pairs = url::form_urlencoded::parse(params.as_bytes());
+    pairs.map(|(name, value)| Pair::new(name, value)).collect()
+}
+
+/// Searches that were kept, as links.
+fn views(scope: &Scope<'_>) -> Result<Vec<ViewRow>, Problem> {
+    let kept = saved_view::list(&*scope.db, &scope.user_id)?;
+    let row = |view: saved_view::SavedView| {
+        let search: Search = serde_json::from_str(&view.search).ok()?;
+        Some(ViewRow {
+            id: view.id,
+            name: view.name,
+            params: search.params(),
+            shared: view.owner_id.is_none(),
+        })
+    };
+    Ok(kept.into_iter().filter_map(row).collect())
+}
+
+/// Keeps a search, and shows it.
+pub fn keep(scope: &Scope<'_>, page: &Page, request: &Request) -> Answer {
+    let form = Form::of(request);
+    let text = |name: &str| form.filled(name).map(str::to_owned);
+    let search = Search {
+        filter: text("filter").map(|json| read_filter(&json)).transpose()?,
+        q: text("q"),
+        tag: text("tag"),
+        email: text("email"),
+        sort: text("sort"),
+        ..Search::default()
+    };
+    let params = search.params();
+    let view = NewView {
+        name: form.get("name").to_owned(),
+        search,
+        shared: form.get("shared") == "1",
+    };
+    crate::slave::saved_view::create(scope, view)?;
+    Ok(Response::see_other(&format!(
+        "{}/leads?{params}",
+        page.base
+    )))
+}
+
+/// Removes a search that was kept.
+pub fn forget(scope: &Scope<'_>, page: &Page, id: &str) -> Answer {
+    crate::slave::saved_view::delete(scope, id)?;
+    Ok(Response::see_other(&format!("{}/leads", page.base)))
 }
 
 /// The tags to choose from, and the chosen one as it is written.

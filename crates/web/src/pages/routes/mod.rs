@@ -204,6 +204,8 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
     match (&method(request), path) {
         (&Method::GET, [] | [""]) => dashboard::show(scope, page),
         (&Method::GET, ["leads"]) => lead::list(scope, page, request),
+        (&Method::POST, ["leads", "views"]) => lead::keep(scope, &page, request),
+        (&Method::POST, ["leads", "views", id, "removal"]) => lead::forget(scope, &page, id),
         (&Method::GET, ["leads", id]) => lead::show(scope, page, id),
         (&Method::GET, ["imports"]) => import::list(scope, page),
         (&Method::GET, ["imports", id]) => import::show(scope, page, id),
