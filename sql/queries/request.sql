@@ -171,7 +171,9 @@ update request set status = 'canceled', error = ?3, finished_at = ?1, updated_at
 where rule_id = ?2 and (status = 'pending' or (status = 'running' and begun_at is null));
 
 -- name: of-repliers
--- Requests under a lease whose rule is not for leads that ever wrote, and whose lead did.
+-- Requests under a lease whose rule is not for leads that ever wrote, and whose lead did; of a step of a sequence, since the
+-- lead came in.
 select q.id from request q join rule r on r.id = q.rule_id
 where q.lease_token = ?1 and q.status = 'running' and q.profile_id = ?2 and r.skip_repliers = 1
-  and exists (select 1 from event e where e.lead_id = q.lead_id and e.kind = 'replied');
+  and exists (select 1 from event e where e.lead_id = q.lead_id and e.kind = 'replied'
+    and (r.sequence_id is null or e.id > coalesce(q.root_id, 0)));

@@ -9,16 +9,18 @@ on conflict (rule_id, version) do update set filter = excluded.filter, action = 
   approval = excluded.approval, skip_repliers = excluded.skip_repliers;
 
 -- name: list
-select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at, approval, version, skip_repliers, stop_reason
-from rule where deleted_at is null order by id limit 1000;
+select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at, approval, version, skip_repliers, stop_reason,
+  sequence_id, sequence_version, step
+from rule where deleted_at is null and sequence_id is null order by id limit 1000;
 
 -- name: get
-select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at, approval, version, skip_repliers, stop_reason
+select id, name, active, trigger, filter, delay_s, action, content_id, cursor, created_at, approval, version, skip_repliers, stop_reason,
+  sequence_id, sequence_version, step
 from rule where id = ?1 and deleted_at is null;
 
 -- name: names
 -- Also of those that were deleted: what they did still names them.
-select id, name from rule order by id limit 10000;
+select id, name from rule order by id desc limit 10000;
 
 -- name: change
 update rule set name = ?2, active = ?3, filter = ?4, delay_s = ?5, action = ?6, content_id = ?7, approval = ?8, skip_repliers = ?9,
@@ -60,7 +62,7 @@ update rule set cursor = ?3 where id = ?1 and cursor = ?2;
 -- name: look
 -- Everything that rules have to do: versions of active rules with events that they have not seen, or leads that wait.
 select w.id, w.version, w.behind, w.due_at from (
-  select r.id, v.version, case when v.version = r.version and r.cursor < l.last then 1 else 0 end as behind,
+  select r.id, v.version, case when v.version = r.version and r.closed = 0 and r.cursor < l.last then 1 else 0 end as behind,
     (select min(i.due_at) from rule_instance i where i.rule_id = r.id and i.version = v.version and i.status = 'pending') as due_at
   from rule r join rule_version v on v.rule_id = r.id cross join (select coalesce(max(id), 0) as last from event) l
   where r.active = 1) w
@@ -68,7 +70,9 @@ where w.behind = 1 or w.due_at is not null
 order by w.id, w.version;
 
 -- name: version
-select filter, action, content_id, approval, skip_repliers from rule_version where rule_id = ?1 and version = ?2;
+select v.filter, v.action, v.content_id, v.approval, v.skip_repliers, r.sequence_id, r.only_if, r.test, r.winner,
+  (select count(*) from rule_variant w where w.rule_id = r.id)
+from rule_version v join rule r on r.id = v.rule_id where v.rule_id = ?1 and v.version = ?2;
 
 -- name: bound
 -- The last of the instances of a version that are dealt with next: when it was due, and its id. None while the rule is off.

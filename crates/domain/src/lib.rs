@@ -1,5 +1,6 @@
 //! The functional core: decisions on plain data. No I/O, no clock, no randomness: time and tokens come in as values.
 
+pub mod ab;
 pub mod address;
 pub mod brand;
 pub mod colour;
@@ -19,6 +20,7 @@ pub mod record;
 pub mod retry;
 pub mod rule;
 pub mod search;
+pub mod sequence;
 pub mod spin;
 pub mod table;
 pub mod template;

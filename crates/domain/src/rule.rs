@@ -53,6 +53,13 @@ pub enum Trigger {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rule_id: Option<i64>,
     },
+    /// A step of a sequence is behind a lead: done, and sent if it was a mail, or not for it.
+    StepDone {
+        /// The rule that the step is.
+        rule_id: i64,
+        /// Whether it sends a mail.
+        mail: bool,
+    },
 }
 
 impl Trigger {
@@ -68,13 +75,22 @@ impl Trigger {
             Trigger::IncomingMessage { .. } => "replied",
             Trigger::Open { .. } => "opened",
             Trigger::Click { .. } => "clicked",
+            Trigger::StepDone { mail: true, .. } => "outreach_performed",
+            Trigger::StepDone { .. } => "rule_performed",
         }
+    }
+
+    /// Another kind of events that it waits for as well.
+    pub fn other_event(&self) -> Option<&'static str> {
+        matches!(self, Trigger::StepDone { .. }).then_some(STEP_SKIPPED)
     }
 
     /// The rule that an event must come from.
     pub fn rule_id(&self) -> Option<i64> {
         match self {
-            Trigger::RulePerformed { rule_id } => Some(*rule_id),
+            Trigger::RulePerformed { rule_id } | Trigger::StepDone { rule_id, .. } => {
+                Some(*rule_id)
+            }
             Trigger::OutreachDone { rule_id }
             | Trigger::AcceptedRequest { rule_id }
             | Trigger::IncomingMessage { rule_id }
@@ -92,6 +108,9 @@ impl Trigger {
         }
     }
 }
+
+/// The kind of event that says that a step of a sequence is not for a lead.
+pub const STEP_SKIPPED: &str = "step_skipped";
 
 /// Whether a text may be the name of a kind of events: 1 to 60 small letters, digits and underscores.
 pub fn is_event(name: &str) -> bool {

@@ -69,6 +69,7 @@ fn made(db: &dyn Db, trigger: Trigger, action: Action, change: impl FnOnce(&mut 
         version: 1,
         skip_repliers: false,
         stop_reason: None,
+        step: None,
     };
     change(&mut rule);
     rule::insert(db, &rule).expect("kept")

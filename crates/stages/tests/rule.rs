@@ -50,6 +50,7 @@ fn insert(db: &dyn Db, (tag, filtered, delay_s, previous): Wanted) {
         version: 1,
         skip_repliers: false,
         stop_reason: None,
+        step: None,
         cursor: if previous {
             0
         } else {
@@ -147,5 +148,154 @@ proptest! {
         prop_assert_eq!(ids("select id, 0, 0 from request").len(), expected.len());
         let said = "select rule_id, 0, lead_id from event where kind = 'rule_performed'";
         prop_assert_eq!(ids(said).len(), expected.len());
+    }
+}
+
+/// What a rule of a chain waits for; the number is of a rule before it, counted down.
+#[derive(Debug, Clone, Copy)]
+enum Waits {
+    Tag(i64),
+    Opened,
+    After(usize),
+    TaggedBy(usize),
+}
+
+fn waits() -> impl Strategy<Value = Waits> {
+    prop_oneof![
+        2 => (1i64..3).prop_map(Waits::Tag),
+        1 => Just(Waits::Opened),
+        2 => (0usize..4).prop_map(Waits::After),
+        2 => (0usize..4).prop_map(Waits::TaggedBy),
+    ]
+}
+
+/// The rule that is meant, if there is one before this one.
+fn before(rule: usize, back: usize) -> Option<usize> {
+    rule.checked_sub(back + 1)
+}
+
+/// (what it waits for, only leads from Peru, whether it writes or tags, delay in seconds)
+type Link = (Waits, bool, bool, i64);
+
+/// How often each rule is to serve each lead, as a simple model says.
+fn model(links: &[Link], opened: &[i64], events: &[Happened]) -> Vec<Vec<usize>> {
+    let mut served: Vec<Vec<usize>> = Vec::new();
+    for (rule, (waits, peru, _, _)) in links.iter().enumerate() {
+        let times = |lead: i64| {
+            let at = lead as usize - 1;
+            match waits {
+                Waits::Tag(tag) => events
+                    .iter()
+                    .filter(|e| e.2 && e.0 == lead && e.1 == *tag)
+                    .count(),
+                Waits::Opened => opened.iter().filter(|l| **l == lead).count(),
+                Waits::After(back) => before(rule, *back).map_or(0, |of| served[of][at]),
+                Waits::TaggedBy(back) => match before(rule, *back) {
+                    // A lead gets a tag once, however often the rule serves it.
+                    Some(of) if !links[of].2 => served[of][at].min(1),
+                    _ => 0,
+                },
+            }
+        };
+        let of_lead = |lead: i64| {
+            if !peru || lead % 2 == 0 {
+                times(lead)
+            } else {
+                0
+            }
+        };
+        served.push((1..=LEADS).map(of_lead).collect());
+    }
+    served
+}
+
+fn insert_link(db: &dyn Db, number: usize, (waits, peru, writes, delay_s): Link) {
+    insert(db, (1, peru, delay_s, true));
+    let trigger = match waits {
+        Waits::Tag(tag) => Trigger::TagAdded {
+            tag: format!("Tag{tag}"),
+        },
+        Waits::Opened => Trigger::Open { rule_id: None },
+        Waits::After(back) => match before(number, back) {
+            Some(of) => Trigger::RulePerformed {
+                rule_id: of as i64 + 1,
+            },
+            None => Trigger::EventCreated {
+                event: "never".into(),
+            },
+        },
+        Waits::TaggedBy(back) => Trigger::TagAdded {
+            tag: before(number, back).map_or("never".into(), |of| format!("by{of}")),
+        },
+    };
+    let trigger = serde_json::to_string(&trigger).expect("JSON");
+    db.execute(
+        "update rule set trigger = ?2 where id = ?1",
+        params![number as i64 + 1, trigger],
+    )
+    .expect("kept");
+    if !writes {
+        let action = serde_json::to_string(&Action::AddTag {
+            tag: format!("by{number}"),
+        })
+        .expect("JSON");
+        db.execute(
+            "update rule_version set action = ?2 where rule_id = ?1",
+            params![number as i64 + 1, action],
+        )
+        .expect("kept");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn chains_of_rules_do_what_a_simple_model_says(
+        engine in engine(),
+        links in prop::collection::vec((waits(), any::<bool>(), any::<bool>(), 0i64..3), 1..6),
+        lives in prop::collection::vec((happened(), prop::collection::vec(1..=LEADS, 0..4), 1i64..9, 0u64..60), 1..6),
+    ) {
+        let stores = Stores::on(engine);
+        let db = stores.open(&Place::Slot(1)).expect("a tenant");
+        migrate(&*db, TENANT).expect("the schema is valid");
+        db.execute("insert into content (outreach_type, subject, body, created_at) values ('email', 'Hi', 'Hi', 0)", &[]).expect("a text");
+        for id in 1..=LEADS {
+            let country = if id % 2 == 0 { "Peru" } else { "Chad" };
+            db.execute("insert into lead (id, country, created_at, updated_at) values (?1, ?2, 0, 0)", params![id, country]).expect("a lead");
+        }
+        for id in 1i64..3 {
+            db.execute("insert into tag (id, name, folded, created_at) values (?1, 'Tag' || ?1, 'tag' || ?1, 0)", params![id]).expect("a tag");
+        }
+        links.iter().enumerate().for_each(|(number, link)| insert_link(&*db, number, *link));
+        let (mut events, mut opened) = (Vec::new(), Vec::new());
+        for (n, (happened, opens, part, statements)) in lives.iter().enumerate() {
+            log(&*db, happened);
+            for lead in opens {
+                let e = Event { at: NOW, kind: "opened".into(), lead_id: Some(*lead), ..Event::default() };
+                event::insert(&*db, &e).expect("kept");
+            }
+            events.extend(happened.iter().copied());
+            opened.extend(opens.iter().copied());
+            stores.die_after(*statements);
+            let worked = work(&*db, *part, NOW + n as i64 * 1_000);
+            prop_assert_eq!(worked.is_err(), stores.revive());
+        }
+        // Delays add up along a chain.
+        for later in [10_000, 20_000, 40_000] {
+            work(&*db, 1_000, NOW + later).expect("all is done");
+        }
+        let served = model(&links, &opened, &events);
+        for (rule, (_, _, writes, _)) in links.iter().enumerate() {
+            for lead in 1..=LEADS {
+                let expected = served[rule][lead as usize - 1] as i64;
+                let count = |sql: &str| db.query(sql, params![rule as i64 + 1, lead]).expect("a count")[0].int(0);
+                let of = "where rule_id = ?1 and lead_id = ?2";
+                prop_assert_eq!(count(&format!("select count(*) from rule_instance {of} and status = 'performed'")), expected);
+                prop_assert_eq!(count(&format!("select count(*) from event {of} and kind = 'rule_performed'")), expected);
+                let mails = if *writes { expected } else { 0 };
+                prop_assert_eq!(count(&format!("select count(*) from request {of}")), mails);
+            }
+        }
     }
 }

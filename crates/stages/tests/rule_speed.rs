@@ -62,6 +62,7 @@ fn made(db: &dyn Db, n: i64) {
         version: 1,
         skip_repliers: false,
         stop_reason: None,
+        step: None,
     };
     rule::insert(db, &rule).expect("kept");
 }

@@ -48,6 +48,7 @@ fn busy_tenant(stores: &Stores, id: &str, now: i64) {
             version: 1,
             skip_repliers: false,
             stop_reason: None,
+            step: None,
         },
     )
     .expect("a rule");

@@ -5,8 +5,8 @@ use domain::rule::{CHAIN_MAX, LOOP_REASON, VISITS_MAX};
 
 use crate::params;
 use crate::port::{Db, Error, Result, Row, Value, one};
-use crate::queries::rule as sql;
-use crate::rule::Rule;
+use crate::queries::{rule as sql, sequence as sequences};
+use crate::rule::{Rule, StepOf};
 
 mod perform;
 
@@ -49,6 +49,17 @@ pub fn evaluate(db: &dyn Db, rule: &Rule, to: i64, now: i64) -> Result<()> {
     if db.execute(&text, &params)? == 0 {
         return Ok(());
     }
+    if let Some(entry) = entry(rule) {
+        let came = params![
+            rule.id,
+            rule.cursor,
+            to,
+            entry.sequence_id,
+            entry.version,
+            now
+        ];
+        db.execute(sequences::ENTER, came)?;
+    }
     let looped = one(db, sql::LOOPS, params![rule.id, rule.cursor, to])?;
     if let Some(lead) = looped {
         let reason = format!(
@@ -58,6 +69,11 @@ pub fn evaluate(db: &dyn Db, rule: &Rule, to: i64, now: i64) -> Result<()> {
         db.execute(sql::STOP, params![rule.id, reason, now])?;
     }
     Ok(())
+}
+
+/// The place of a rule that lets leads into a sequence.
+fn entry(rule: &Rule) -> Option<StepOf> {
+    rule.step.filter(|step| step.no == 1)
 }
 
 /// The statement that takes leads up. A chain is what followed from one event: events that rules or their requests made
@@ -73,13 +89,26 @@ fn matching(db: &dyn Db, rule: &Rule, to: i64, now: i64) -> (String, Vec<Value>)
         LOOP_REASON
     ]
     .to_vec();
-    let mut condition = String::new();
-    if let Some(tag) = rule.trigger.tag() {
-        params.push(tag.trim().to_lowercase().into());
+    let mut kinds = "e.kind = ?6".to_owned();
+    if let Some(other) = rule.trigger.other_event() {
+        params.push(other.into());
+        kinds = format!("e.kind in (?6, ?{})", params.len());
+    }
+    let (mut condition, mut first) = (String::new(), "");
+    if let Some(entry) = entry(rule) {
+        params.push(entry.sequence_id.into());
         condition = format!(
-            " and e.tag_id = (select t.id from tag t where t.folded = ?{})",
+            " and not exists (select 1 from sequence_lead s where s.sequence_id = ?{} and s.lead_id = e.lead_id)",
             params.len()
         );
+        first = " and m.nth = 1";
+    }
+    if let Some(tag) = rule.trigger.tag() {
+        params.push(tag.trim().to_lowercase().into());
+        condition.push_str(&format!(
+            " and e.tag_id = (select t.id from tag t where t.folded = ?{})",
+            params.len()
+        ));
     }
     if let Some(of) = rule.trigger.rule_id() {
         params.push(of.into());
@@ -98,12 +127,12 @@ fn matching(db: &dyn Db, rule: &Rule, to: i64, now: i64) -> (String, Vec<Value>)
          from (select c.*, case when c.root_id is null then 0 else \
              row_number() over (partition by c.lead_id, c.root_id order by c.event_id) + ( \
                select count(*) from rule_instance p where p.root_id = c.root_id and p.rule_id = ?1 and p.lead_id = c.lead_id) \
-             end as visit \
+             end as visit, row_number() over (partition by c.lead_id order by c.event_id) as nth \
            from (select e.id as event_id, e.lead_id, e.at, coalesce(e.root_id, q.root_id) as root_id, \
                case when e.root_id is null then coalesce(q.depth, 0) else e.depth end as depth \
              from event e join lead l on l.id = e.lead_id left join request q on q.id = e.request_id \
-             where e.id > ?2 and e.id <= ?3 and e.kind = ?6{condition}) c) m \
-         where true on conflict (rule_id, event_id) do nothing"
+             where e.id > ?2 and e.id <= ?3 and {kinds}{condition}) c) m \
+         where true{first} on conflict (rule_id, event_id) do nothing"
     );
     (text, params)
 }

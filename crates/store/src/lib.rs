@@ -37,6 +37,7 @@ pub mod rule;
 pub mod saved_view;
 mod scram;
 pub mod search;
+pub mod sequence;
 pub mod server;
 pub mod session;
 pub mod setting;

@@ -2,6 +2,7 @@
 
 use domain::filter::Filter;
 use domain::rule::{Action, Trigger};
+use domain::sequence::{Condition, Test};
 
 use crate::params;
 use crate::port::{Db, Result, Row, one};
@@ -38,6 +39,19 @@ pub struct Rule {
     pub skip_repliers: bool,
     /// Why it switched itself off.
     pub stop_reason: Option<String>,
+    /// The step of a sequence that it is.
+    pub step: Option<StepOf>,
+}
+
+/// The place of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepOf {
+    /// The sequence.
+    pub sequence_id: i64,
+    /// The version of it.
+    pub version: i64,
+    /// From 1: the first one lets leads in.
+    pub no: i64,
 }
 
 /// Columns that hold JSON of a newer version give no rule, and so do nothing.
@@ -57,6 +71,11 @@ fn from_row(mut r: Row) -> Option<Rule> {
         version: r.int(11),
         skip_repliers: r.flag(12),
         stop_reason: r.opt_text(13),
+        step: r.opt_int(14).map(|sequence_id| StepOf {
+            sequence_id,
+            version: r.int(15),
+            no: r.int(16),
+        }),
     })
 }
 
@@ -132,7 +151,7 @@ pub fn change(db: &dyn Db, rule: &Rule, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// All rules in order, without those that were deleted.
+/// All rules in order, without those that were deleted and those that are steps of sequences.
 pub fn list(db: &dyn Db) -> Result<Vec<Rule>> {
     Ok(db
         .query(sql::LIST, &[])?
@@ -191,6 +210,23 @@ pub struct Version {
     pub approval: bool,
     /// Whether it leaves alone who ever wrote.
     pub skip_repliers: bool,
+    /// What it is beside, as a step of a sequence.
+    pub step: Option<StepWork>,
+}
+
+/// What a step of a sequence has that other rules have not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepWork {
+    /// The sequence.
+    pub sequence_id: i64,
+    /// For whom it is.
+    pub only_if: Option<Condition>,
+    /// How the best of its texts is found.
+    pub test: Option<Test>,
+    /// The best of them, or -1 when they do not differ.
+    pub winner: Option<i64>,
+    /// How many texts are tried; 0 when there is one.
+    pub variants: usize,
 }
 
 /// A version of a rule; none when it cannot be read.
@@ -203,8 +239,29 @@ pub fn version(db: &dyn Db, id: i64, version: i64) -> Result<Option<Version>> {
             content_id: r.opt_int(2),
             approval: r.flag(3),
             skip_repliers: r.flag(4),
+            step: match r.opt_int(5) {
+                Some(sequence_id) => Some(step_work(sequence_id, &mut r)?),
+                None => None,
+            },
         })
     }))
+}
+
+/// None when what is kept cannot be read.
+fn step_work(sequence_id: i64, r: &mut Row) -> Option<StepWork> {
+    fn read<T: serde::de::DeserializeOwned>(text: Option<String>) -> Option<Option<T>> {
+        match text {
+            Some(text) => serde_json::from_str(&text).ok().map(Some),
+            None => Some(None),
+        }
+    }
+    Some(StepWork {
+        sequence_id,
+        only_if: read(r.opt_text(6))?,
+        test: read(r.opt_text(7))?,
+        winner: r.opt_int(8),
+        variants: usize::try_from(r.int(9)).unwrap_or(0),
+    })
 }
 
 /// When a rule last made a request.

@@ -312,7 +312,7 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
     calls
 }
 
-const PAGES: [(&str, &str, Action); 37] = [
+const PAGES: [(&str, &str, Action); 43] = [
     ("GET", "/", Read),
     ("GET", "/leads", Read),
     ("GET", "/leads/1", Read),
@@ -336,6 +336,12 @@ const PAGES: [(&str, &str, Action); 37] = [
     ("POST", "/rules", Write),
     ("POST", "/rules/9", Write),
     ("GET", "/rules/1/edit", Write),
+    ("GET", "/sequences", Read),
+    ("POST", "/sequences", Write),
+    ("GET", "/sequences/new", Write),
+    ("GET", "/sequences/1", Read),
+    ("POST", "/sequences/9/activation", Write),
+    ("POST", "/sequences/9/removal", Write),
     ("POST", "/rules/9/removal", Write),
     ("POST", "/profiles", Write),
     ("POST", "/profiles/1/activation", Write),

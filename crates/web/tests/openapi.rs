@@ -386,6 +386,10 @@ impl Site {
                 "rules",
                 json!({"name": "To delete", "trigger": {"type": "open"}, "action": action}),
             ),
+            (
+                "sequences",
+                json!({"name": "S", "trigger": {"type": "open"}, "steps": [{"action": action}]}),
+            ),
         ] {
             let made = self.call("POST", &format!("{base}/{what}"), Some(&body));
             assert_eq!(made.status.as_u16(), 201, "{}", text(made));

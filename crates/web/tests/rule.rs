@@ -424,3 +424,156 @@ fn a_mail_in_html_or_mjml_is_previewed_and_written_by_one_engine() {
     assert!(html.contains("id=\"markup-problem\""), "{html}");
     assert!(text(&person.get(&format!("{base}/rules/1/edit"))).contains("mj-section"));
 }
+
+#[test]
+fn a_sequence_is_written_watched_and_changed() {
+    let site = Site::new();
+    let person = site.sign_up("ann@agency.test");
+    let base = person.sub_account("Acme");
+    let path = format!("{base}/api/v1/sequences");
+    let new = |steps: Value| json!({"name": "Fair", "trigger": {"type": "tag_added", "tag": "hot"}, "steps": steps});
+    let post = |steps: Value| api(&person, Method::POST, &path, &new(steps));
+    for (steps, field) in [
+        (json!([]), "steps"),
+        (json!([{"action": mail(), "wait_s": -1}]), "steps.0.wait_s"),
+        (
+            json!([{"action": mail()}, {"action": {"type": "add_tag", "tag": ""}}]),
+            "steps.1.action.tag",
+        ),
+        (
+            json!([{"action": mail(), "variants": [{"subject": "{{nope}}", "body": "b"}]}]),
+            "steps.0.variants.0.subject",
+        ),
+        (
+            json!([{"action": mail(), "only_if": {"happened": "opened", "tag": "x"}}]),
+            "steps.0.only_if",
+        ),
+        (
+            json!([{"action": mail(), "variants": [{"subject": "a", "body": "b"}], "test": {"by": "bounced", "sample": 50}}]),
+            "steps.0.test.by",
+        ),
+    ] {
+        assert_eq!(refused(&post(steps.clone())), (422, field), "{steps}");
+    }
+    let steps = json!([{"action": mail()}, {"wait_s": 60, "only_if": {"happened": "opened", "not": true}, "action": {"type": "add_tag", "tag": "cold"}}]);
+    let (status, made) = post(steps);
+    assert_eq!(
+        (status, &made["exit_on_reply"], &made["version"]),
+        (201, &json!(true), &json!(1))
+    );
+    person.import(
+        &base,
+        "email,first_name\na@x.test,Ann\nb@x.test,Bo\n",
+        "hot",
+    );
+    person.work();
+    let one = format!("{path}/1");
+    let (_, seen) = api(&person, Method::GET, &one, &json!({}));
+    assert_eq!(
+        (&seen["entered"], &seen["steps"][0]["counts"]["done"]),
+        (&json!(2), &json!(2)),
+        "{seen}"
+    );
+    let changed = json!({"name": "Fair 2", "steps": [{"action": {"type": "add_tag", "tag": "x"}}]});
+    let (status, changed) = api(&person, Method::PATCH, &one, &changed);
+    assert_eq!(
+        (
+            status,
+            &changed["version"],
+            &changed["steps"][0]["counts"]["done"]
+        ),
+        (200, &json!(2), &json!(0))
+    );
+    assert_eq!(
+        api(
+            &person,
+            Method::GET,
+            &format!("{base}/api/v1/rules"),
+            &json!({})
+        )
+        .1["items"],
+        json!([])
+    );
+    let step = changed["steps"][0]["rule_id"].as_i64().expect("a rule");
+    assert_eq!(
+        api(
+            &person,
+            Method::GET,
+            &format!("{base}/api/v1/rules/{step}"),
+            &json!({})
+        )
+        .0,
+        404
+    );
+    assert_eq!(
+        location(&person.get(&format!("{base}/rules/{step}"))),
+        format!("{base}/sequences/1")
+    );
+
+    let pages = format!("{base}/sequences");
+    let mut fields = vec![
+        ("name", "Two"),
+        ("tag", "hot"),
+        ("exit_on_reply", "1"),
+        ("step_0_wait", "0"),
+        ("step_0_unit", "days"),
+        ("step_0_do", "new_outreach"),
+        ("step_0_subject", "Hi {{frist_name}}"),
+        ("step_0_body", "Hello"),
+        ("step_0_b_subject", "Hello"),
+        ("step_0_b_body", "Hi"),
+        ("step_0_by", "clicked"),
+        ("step_0_sample", "50"),
+        ("step_1_wait", "3"),
+        ("step_1_unit", "days"),
+        ("step_1_do", "add_tag"),
+        ("step_1_tag", "late"),
+        ("step_1_only", "not_clicked"),
+        ("more", "1"),
+    ];
+    let html = text(&person.post(&pages, &fields));
+    assert!(
+        html.contains("Step 3")
+            && html.contains("value=\"late\"")
+            && html.contains("value=\"not_clicked\" selected"),
+        "{html}"
+    );
+    fields.pop();
+    let answer = person.post(&pages, &fields);
+    assert_eq!(answer.status, 422);
+    assert!(text(&answer).contains("id=\"step_0_subject-problem\""));
+    fields[6].1 = "Hi {{first_name}}";
+    assert_eq!(
+        location(&person.post(&pages, &fields)),
+        format!("{pages}/2")
+    );
+    let html = text(&person.get(&format!("{pages}/2")));
+    for part in [
+        "tag hot is added",
+        "0 of 0",
+        "Hi {{first_name}}",
+        "add the tag late",
+        "not in it: clicked",
+        "left 50 times",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(text(&person.get(&pages)).contains("Fair 2"));
+    assert_eq!(
+        location(&person.post(&format!("{pages}/2/activation"), &[("active", "0")])),
+        format!("{pages}/2")
+    );
+    assert_eq!(
+        api(&person, Method::GET, &format!("{path}/2"), &json!({})).1["active"],
+        false
+    );
+    assert_eq!(
+        location(&person.post(&format!("{pages}/2/removal"), &[])),
+        pages
+    );
+    assert_eq!(api(&person, Method::DELETE, &one, &json!({})).0, 204);
+    assert_eq!(
+        api(&person, Method::GET, &path, &json!({})).1["items"],
+        json!([])
+    );
+}

@@ -77,6 +77,10 @@ fn everything_described_is_there_and_answers_as_described() {
     let waiting = waiting.trim_matches('"');
     sub.profile(&sink);
     sub.rule("hot", "Hello", "Hi");
+    let step = json!({"action": {"type": "add_tag", "tag": "seen"}});
+    let sequence =
+        json!({"name": "S", "trigger": {"type": "tag_added", "tag": "cold"}, "steps": [step]});
+    sub.http.post("/api/v1/sequences", &sequence).expect(201);
     sink.wait_for(3);
     eventually_true("a timeline", SOON, || {
         sub.timeline("outreach_performed") == 3

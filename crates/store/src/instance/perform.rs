@@ -1,12 +1,13 @@
 //! Does what a version of a rule does, for the leads whose time has come.
 
-use domain::rule::Action;
+use domain::rule::{Action, STEP_SKIPPED};
+use domain::sequence::Condition;
 
 use crate::params;
 use crate::port::{Db, Result, Value, one};
 use crate::queries::rule as sql;
-use crate::rule::{self, Version};
-use crate::tag;
+use crate::rule::{self, StepWork, Version};
+use crate::{sequence, tag};
 
 /// The instances that are dealt with: rule `?1`, version `?2`, up to a time `?3` and, of those, an id `?4`. They stay the
 /// same through one transaction.
@@ -15,6 +16,28 @@ const THESE: &str = "i.rule_id = ?1 and i.version = ?2 and i.status = 'pending' 
 
 /// The chain that goes on from an instance, as columns of an event or a request.
 const CHAIN: &str = "i.depth + 1, coalesce(i.root_id, i.event_id)";
+
+/// Of events `e`: after the one that let the lead into the sequence.
+const SINCE: &str = " and e.id > coalesce(i.root_id, i.event_id)";
+
+/// Whether what a condition speaks of is so, with the parameters `?6` and on. Of opens, clicks and the like those count that
+/// are about the sequence's own mails, or about none.
+fn holds(only_if: &Condition, sequence_id: i64) -> (String, Vec<Value>) {
+    match (&only_if.happened, &only_if.tag) {
+        (Some(what), _) => {
+            let text = format!(
+                "exists (select 1 from event e where e.lead_id = i.lead_id and e.kind = ?6{SINCE} \
+                 and (e.rule_id is null or e.rule_id in (select r.id from rule r where r.sequence_id = ?7)))"
+            );
+            (text, vec![what.event().into(), sequence_id.into()])
+        }
+        (None, tag) => {
+            let text = "exists (select 1 from lead_tag h join tag t on t.id = h.tag_id where h.lead_id = i.lead_id and t.folded = ?6)";
+            let folded = tag.as_deref().unwrap_or_default().trim().to_lowercase();
+            (text.to_owned(), vec![folded.into()])
+        }
+    }
+}
 
 struct Batch<'a> {
     db: &'a dyn Db,
@@ -43,6 +66,9 @@ pub fn perform(db: &dyn Db, (rule_id, version): (i64, i64), now: i64, limit: i64
         return Ok(true);
     };
     batch.give_up(&version)?;
+    if let Some(step) = &version.step {
+        batch.skip(step)?;
+    }
     match &version.action {
         Action::NewOutreach { .. } => batch.outreach(&version)?,
         Action::AddTag { tag } => batch.add_tag(tag)?,
@@ -74,10 +100,20 @@ impl Batch<'_> {
     fn give_up(&self, version: &Version) -> Result<()> {
         let gone = "not exists (select 1 from lead l where l.id = i.lead_id)";
         self.abort(gone, vec![], "The lead is gone.")?;
+        let since = match version.step {
+            // Who leaves does not come back to the next step.
+            Some(_) => {
+                let suppressed = "exists (select 1 from lead l join suppression s on s.value = l.email where l.id = i.lead_id)";
+                self.abort(suppressed, vec![], "The lead unsubscribed.")?;
+                SINCE
+            }
+            None => "",
+        };
         if version.skip_repliers {
-            let replied =
-                "exists (select 1 from event e where e.lead_id = i.lead_id and e.kind = 'replied')";
-            self.abort(replied, vec![], "The lead replied.")?;
+            let replied = format!(
+                "exists (select 1 from event e where e.lead_id = i.lead_id and e.kind = 'replied'{since})"
+            );
+            self.abort(&replied, vec![], "The lead replied.")?;
         }
         if let Some(filter) = &version.filter {
             let filter = crate::filter::compile(&filter.at(self.now), 6, self.db.engine());
@@ -90,11 +126,68 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Lets leads for whom a step is not go on with the next one.
+    fn skip(&self, step: &StepWork) -> Result<()> {
+        let Some(only_if) = &step.only_if else {
+            return Ok(());
+        };
+        let (holds, params) = holds(only_if, step.sequence_id);
+        let fails = match only_if.not {
+            true => holds,
+            false => format!("not {holds}"),
+        };
+        let note = format!(
+            "insert into event (at, kind, lead_id, rule_id, depth, root_id) \
+             select ?5, '{STEP_SKIPPED}', i.lead_id, i.rule_id, {CHAIN} from rule_instance i where {THESE} and {fails}"
+        );
+        let with = |first: Value| std::iter::once(first).chain(params.clone()).collect();
+        self.run(&note, with(self.now.into()))?;
+        let text = format!(
+            "update rule_instance as i set status = 'performed', reason = ?5 where {THESE} and {fails}"
+        );
+        let reason = "The step is not for this lead; it goes on with the next one.";
+        self.run(&text, with(reason.into())).map(|_| ())
+    }
+
+    /// The text that a mail is made of, and its number where several are tried: which one depends on the lead and the step
+    /// alone.
+    fn choice(&self, version: &Version) -> Result<(String, String)> {
+        let one = (
+            "cast(?6 as bigint)".to_owned(),
+            "cast(null as bigint)".to_owned(),
+        );
+        let Some(step) = version.step.as_ref().filter(|step| step.variants > 1) else {
+            return Ok(one);
+        };
+        let decided = match (&step.test, step.winner) {
+            (Some(test), None) => {
+                let rule_id = match self.these.first() {
+                    Some(Value::Integer(id)) => *id,
+                    _ => 0,
+                };
+                sequence::decide(self.db, rule_id, step.variants, test, self.now)?
+            }
+            (_, winner) => winner,
+        };
+        let no = match decided {
+            Some(best) if best >= 0 => best.to_string(),
+            _ => format!(
+                "((i.lead_id * 2654435761 + i.rule_id * 40503) / 65536) % {}",
+                step.variants
+            ),
+        };
+        let content = format!(
+            "coalesce((select w.content_id from rule_variant w where w.rule_id = i.rule_id and w.no = {no}), ?6)"
+        );
+        Ok((content, no))
+    }
+
     fn outreach(&self, version: &Version) -> Result<()> {
+        let (content, variant) = self.choice(version)?;
         let text = format!(
             "insert into request (kind, status, dedupe_key, lead_id, rule_id, content_id, run_at, created_at, updated_at, \
-               awaits_approval, depth, root_id) \
-             select 'outreach', 'pending', 'rule_instance:' || i.id, i.lead_id, i.rule_id, cast(?6 as bigint), ?5, ?5, ?5, ?7, {CHAIN} \
+               awaits_approval, variant, depth, root_id) \
+             select 'outreach', 'pending', 'rule_instance:' || i.id, i.lead_id, i.rule_id, {content}, ?5, ?5, ?5, ?7, {variant}, {CHAIN} \
              from rule_instance i where {THESE} on conflict (dedupe_key) do nothing"
         );
         let more = params![self.now, version.content_id, version.approval].to_vec();

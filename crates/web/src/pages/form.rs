@@ -47,6 +47,12 @@ impl Form {
         Self(pairs.into_owned().collect())
     }
 
+    /// A form into which nothing was typed.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(Vec::new())
+    }
+
     /// What was typed into a field; empty when the field is absent.
     #[must_use]
     pub fn get(&self, name: &str) -> &str {

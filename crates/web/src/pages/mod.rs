@@ -27,6 +27,7 @@ pub mod request;
 pub mod routes;
 pub mod rule;
 pub mod second_factor;
+pub mod sequence;
 pub mod session;
 pub mod settings;
 pub mod subaccount;

@@ -169,7 +169,7 @@ pub fn action(method: &Method, path: &[&str]) -> Action {
         // Forms that only somebody who may send them is shown.
         (
             _,
-            ["profiles" | "rules", "new"]
+            ["profiles" | "rules" | "sequences", "new"]
             | ["imports", _, "mapping"]
             | ["profiles", _, "limits"]
             | ["rules", _, "edit"],

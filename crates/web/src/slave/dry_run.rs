@@ -75,7 +75,7 @@ pub fn of_rule(scope: &Scope<'_>, rule: &Rule) -> Result<DryRun, Problem> {
 /// 422 for a wrong field.
 pub fn of_input(scope: &Scope<'_>, input: &NewRule) -> Result<DryRun, Problem> {
     rules::check_audience(scope, &input.trigger, input.filter.as_ref())?;
-    let texts = texts::of_action(scope, &input.action)?;
+    let texts = texts::of_action(scope, "action.", &input.action)?;
     let plan = Plan {
         trigger: &input.trigger,
         filter: input.filter.as_ref(),
@@ -101,7 +101,7 @@ pub fn answer(scope: &Scope<'_>, input: &Input) -> Answer {
         (None, Some(trigger)) => {
             rules::check_audience(scope, trigger, input.filter.as_ref())?;
             let texts = match &input.action {
-                Some(action) => texts::of_action(scope, action)?,
+                Some(action) => texts::of_action(scope, "action.", action)?,
                 None => None,
             };
             let plan = Plan {

@@ -19,6 +19,7 @@ pub mod rule;
 pub mod rule_words;
 pub mod saved_view;
 pub mod search;
+pub mod sequence;
 pub mod settings;
 pub mod site;
 pub mod texts;
@@ -254,6 +255,15 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["rules", id]) if *m == get => rule::get(scope, id),
         (m, ["rules", id]) if *m == patch => rule::change(scope, id, request.json()?),
         (m, ["rules", id]) if *m == delete => rule::delete(scope, id),
+        (m, ["sequences"]) if *m == get => sequence::list(scope),
+        (m, ["sequences"]) if *m == post => {
+            sequence::create(scope, request.json()?).map(|s| Response::json(201, &s))
+        }
+        (m, ["sequences", id]) if *m == get => sequence::get(scope, id),
+        (m, ["sequences", id]) if *m == patch => sequence::change(scope, id, request.json()?),
+        (m, ["sequences", id]) if *m == delete => {
+            sequence::remove(scope, id).map(|()| Response::no_content())
+        }
         (m, ["templates", "preview"]) if *m == post => texts::answer(scope, &request.json()?),
         (m, ["requests"]) if *m == get => request::list(scope, request),
         (m, ["requests", id]) if *m == get => request::get(scope, id),
@@ -300,7 +310,9 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
             ]
             | ["requests", _, "cancellation" | "approval" | "rejection"]
             | ["approvals"]
-            | ["templates", "preview"],
+            | ["templates", "preview"]
+            | ["sequences"]
+            | ["sequences", _],
         ) => Err(Problem::method_not_allowed()),
         _ => Err(Problem::not_found()),
     }

@@ -54,6 +54,10 @@ fn check_trigger(scope: &Scope<'_>, trigger: &Trigger) -> Result<(), Problem> {
             let must = "must be the name of a kind of events, like lead_created";
             return Err(Problem::invalid("trigger.event", must));
         }
+        Trigger::StepDone { .. } => {
+            let must = "must be one that rules may wait for; this one is for sequences";
+            return Err(Problem::invalid("trigger.type", must));
+        }
         _ => {}
     }
     match trigger.rule_id() {
@@ -91,7 +95,7 @@ pub fn check_audience(
     }
 }
 
-fn check_action(action: &Action) -> Result<(), Problem> {
+pub(super) fn check_action(action: &Action) -> Result<(), Problem> {
     match action {
         Action::NewOutreach { .. } => Ok(()),
         Action::AddTag { tag } | Action::RemoveTag { tag } => {
@@ -113,7 +117,7 @@ pub fn create(scope: &Scope<'_>, input: NewRule) -> Result<serde_json::Value, Pr
     check_audience(scope, &input.trigger, input.filter.as_ref())?;
     check_delay(input.delay_s)?;
     check_action(&input.action)?;
-    let texts = texts::of_action(scope, &input.action)?;
+    let texts = texts::of_action(scope, "action.", &input.action)?;
     let (db, now) = (&*scope.db, scope.cx.now);
     if rule::list(db)?.len() >= MAX {
         return Err(Problem::new(409, "Too many rules")
@@ -142,6 +146,7 @@ pub fn create(scope: &Scope<'_>, input: NewRule) -> Result<serde_json::Value, Pr
                 version: 1,
                 skip_repliers: input.skip_repliers,
                 stop_reason: None,
+                step: None,
             };
             Ok::<_, Problem>(rule::insert(db, &rule)?)
         })
@@ -155,12 +160,13 @@ fn keep(scope: &Scope<'_>, texts: Option<&Texts>) -> Result<Option<i64>, Problem
     Ok(texts.map(keep).transpose()?)
 }
 
-/// A rule that was not deleted.
+/// A rule that was not deleted and is no step of a sequence.
 ///
 /// # Errors
 /// 404 when there is none.
 pub fn find(scope: &Scope<'_>, id: i64) -> Result<Rule, Problem> {
-    rule::get(&*scope.db, id)?.ok_or_else(Problem::not_found)
+    let rule = rule::get(&*scope.db, id)?.filter(|r| r.step.is_none());
+    rule.ok_or_else(Problem::not_found)
 }
 
 /// A rule with how many leads it is for, waits for and was done for.
@@ -243,7 +249,7 @@ pub fn change(scope: &Scope<'_>, id: &str, input: Change) -> Answer {
     let (db, now) = (&*scope.db, scope.cx.now);
     let switch_only = input.name.is_none() && input.delay_s.is_none() && !input.is_version();
     let texts = match &input.action {
-        Some(action) => Some(texts::of_action(scope, action)?),
+        Some(action) => Some(texts::of_action(scope, "action.", action)?),
         None => None,
     };
     apply(&mut rule, input)?;

@@ -24,6 +24,7 @@ pub fn when(trigger: &Trigger, filtered: bool, names: &dyn Fn(i64) -> String) ->
         Trigger::AcceptedRequest { rule_id } => of("a lead accepts the request", rule_id),
         Trigger::IncomingMessage { rule_id } => of("a lead answers a mail", rule_id),
         Trigger::Open { rule_id } => of("a lead opens a mail", rule_id),
+        Trigger::StepDone { rule_id, .. } => format!("{} is over", names(*rule_id)),
         Trigger::Click { rule_id } => of("a lead follows a link in a mail", rule_id),
     };
     match filtered {

@@ -18,11 +18,11 @@ use crate::input;
 use crate::slave::Scope;
 use crate::slave::lead_links::unsubscribe_url;
 
-/// The templates that an action writes with; none when it writes nothing.
+/// The templates that an action writes with; none when it writes nothing. Names of fields begin with `at`.
 ///
 /// # Errors
 /// 422 for a template that cannot be used: an unknown variable, a mistake in the MJML.
-pub fn of_action(scope: &Scope<'_>, action: &Action) -> Result<Option<Texts>, Problem> {
+pub fn of_action(scope: &Scope<'_>, at: &str, action: &Action) -> Result<Option<Texts>, Problem> {
     let Action::NewOutreach {
         subject,
         body,
@@ -34,7 +34,7 @@ pub fn of_action(scope: &Scope<'_>, action: &Action) -> Result<Option<Texts>, Pr
         return Ok(None);
     };
     let markup = (html.as_deref(), mjml.as_deref());
-    checked(scope, "action.", (subject, body), markup).map(Some)
+    checked(scope, at, (subject, body), markup).map(Some)
 }
 
 /// Checks templates; names of fields begin with `at`.

@@ -19,6 +19,7 @@ mod profile;
 mod request;
 mod rule;
 mod rule_form;
+mod sequence;
 mod session;
 mod settings;
 mod subaccount;
@@ -229,6 +230,12 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (&Method::POST, ["rules", id, "removal"]) => rule::remove(scope, id),
         (&Method::GET, ["rules", id]) => rule::show(scope, page, request, id),
         (&Method::POST, ["rules", id, "activation"]) => rule::switch(scope, request, id),
+        (&Method::GET, ["sequences"]) => sequence::list(scope, page),
+        (&Method::POST, ["sequences"]) => sequence::create(scope, page, request),
+        (&Method::GET, ["sequences", "new"]) => sequence::form(scope, page),
+        (&Method::GET, ["sequences", id]) => sequence::show(scope, page, id),
+        (&Method::POST, ["sequences", id, "activation"]) => sequence::switch(scope, request, id),
+        (&Method::POST, ["sequences", id, "removal"]) => sequence::remove(scope, id),
         (&Method::GET, ["requests"]) => request::list(scope, page, request),
         (&Method::GET, ["requests", id]) => request::show(scope, page, id),
         (&Method::POST, ["requests", id, "cancellation"]) => request::cancel(scope, id),
@@ -261,6 +268,7 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
             ["leads" | "imports" | "profiles" | "rules" | "requests" | "approvals" | "timeline"],
         )
         | (_, ["leads" | "imports" | "rules" | "requests", _] | ["profiles", "new"])
+        | (_, ["sequences"] | ["sequences", _] | ["sequences", _, "activation" | "removal"])
         | (
             _,
             ["rules", _, "edit" | "removal"]

@@ -140,6 +140,10 @@ pub fn variables(scope: &Scope<'_>) -> Result<Vec<Variable>, Problem> {
 pub fn show(scope: &Scope<'_>, page: Page, request: &Request, id: &str) -> Answer {
     let db = &*scope.db;
     let rule = rule::get(db, input::id(id)?)?.ok_or_else(Problem::not_found)?;
+    if let Some(step) = rule.step {
+        let path = format!("{}/sequences/{}", page.base, step.sequence_id);
+        return Ok(Response::see_other(&path));
+    }
     let before = input::cursor(request.param("cursor"))?;
     let mut instances = instance::list(db, rule.id, before, INSTANCES + 1)?;
     let more = instances.len() as i64 > INSTANCES;
