@@ -264,8 +264,8 @@ proptest! {
             let country = if id % 2 == 0 { "Peru" } else { "Chad" };
             db.execute("insert into lead (id, country, created_at, updated_at) values (?1, ?2, 0, 0)", params![id, country]).expect("a lead");
         }
-        for id in 1i64..3 {
-            db.execute("insert into tag (id, name, folded, created_at) values (?1, 'Tag' || ?1, 'tag' || ?1, 0)", params![id]).expect("a tag");
+        for id in 1..3 {
+            store::tag::ensure(&*db, &format!("Tag{id}"), 0).expect("a tag");
         }
         links.iter().enumerate().for_each(|(number, link)| insert_link(&*db, number, *link));
         let (mut events, mut opened) = (Vec::new(), Vec::new());
