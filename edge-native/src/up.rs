@@ -32,6 +32,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(15);
 /// Runs until a signal ends it.
 pub fn run(options: &Up) -> Result<()> {
     raise_file_limit();
+    // What is made while starting, and by the first ticks, stays for ever and is spread over many huge pages, each of them
+    // taken whole. What requests take later comes and goes, and is faster in them.
+    huge_pages(false);
     let mut faults = Faults::default();
     let prepared = start::prepare(options, &mut faults);
     faults.into_result()?;
@@ -52,6 +55,13 @@ pub fn run(options: &Up) -> Result<()> {
     // What still runs has had its time; nothing may hold up the exit.
     runtime.shutdown_background();
     served
+}
+
+/// Lets the allocator have huge pages, or not. Where the kernel has none it makes no difference.
+fn huge_pages(allowed: bool) {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(!allowed) {
+        tracing::debug!(%error, "huge pages are as the system has them");
+    }
 }
 
 async fn serve(options: &Up, prepared: Prepared, threads: &Arc<Threads>) -> Result<()> {
@@ -192,6 +202,7 @@ async fn accept(listener: tokio::net::TcpListener, threads: Arc<Threads>, secure
 async fn housekeeping(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
+        huge_pages(true);
         shared.databases.close_expired();
         shared.postgres.close_expired();
     }

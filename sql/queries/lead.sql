@@ -19,8 +19,7 @@ where cast(excluded.value as integer) > cast(setting.value as integer);
 -- name: by-keys
 -- The leads behind some keys of one kind (a JSON array of values), whole.
 select k.value, l.id, l.email, l.first_name, l.last_name, l.job_title, l.company, l.phone, l.linkedin, l.country, l.data
-from lead_key k join lead l on l.id = k.lead_id
-where k.kind = ?1 and k.value in (select value from json_each(?2));
+from json_each(?2) j cross join lead_key k on k.kind = ?1 and k.value = j.value cross join lead l on l.id = k.lead_id;
 
 -- name: get
 select id, email, first_name, last_name, job_title, company, phone, linkedin, country, data, created_at, updated_at,

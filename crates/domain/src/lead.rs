@@ -91,6 +91,11 @@ impl Fields {
         email.chain(linkedin).collect()
     }
 
+    /// Whether there is a key to find this lead by.
+    pub fn has_key(&self) -> bool {
+        self.get(Field::Email).is_some() || !self.keys().is_empty()
+    }
+
     /// Takes over every field that `newer` has. Absent fields never erase.
     pub fn absorb(&mut self, newer: &Fields) {
         for (mine, theirs) in self.built_in.iter_mut().zip(&newer.built_in) {

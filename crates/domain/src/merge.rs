@@ -125,7 +125,8 @@ fn merge_row(
         }
     };
     for (kind, value) in keys {
-        if let Entry::Vacant(free) = known.keys.entry((kind, value.clone())) {
+        if let Entry::Vacant(free) = known.keys.entry((kind, value)) {
+            let (kind, value) = free.key().clone();
             free.insert(id);
             if let Some(step) = &mut step {
                 step.keys.push((kind.to_owned(), value.clone()));

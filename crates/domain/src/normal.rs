@@ -1,6 +1,8 @@
 //! The one form in which names, numbers and addresses of the web are stored, however a file writes them. What is not
 //! understood is kept as it came: a cell is never lost for being odd.
 
+use std::sync::LazyLock;
+
 use crate::address;
 
 /// A person's name: one space between words, and no name in capitals only (`ANN-MARIE SMITH` is `Ann-Marie Smith`).
@@ -100,14 +102,20 @@ PK 92 0|PL 48 -|PR 1 1|PT 351 -|PY 595 0|QA 974 -|RO 40 0|RS 381 0|RU 7 8|RW 250
 SK 421 0|SN 221 -|SV 503 -|SY 963 0|TH 66 0|TN 216 -|TR 90 0|TT 1 1|TW 886 0|TZ 255 0|UA 380 0|UG 256 0|US 1 1|UY 598 0|\
 UZ 998 -|VE 58 0|VN 84 0|ZA 27 0|ZM 260 0|ZW 263 0";
 
+/// [`COUNTRIES`], taken apart once: every cell of every file asks.
+static TABLE: LazyLock<Vec<[&str; 3]>> = LazyLock::new(|| {
+    let entry = |entry: &'static str| {
+        let mut parts = entry.split(' ');
+        let (country, code, prefix) = (parts.next()?, parts.next()?, parts.next()?);
+        Some([country, code, prefix.trim_start_matches('-')])
+    };
+    COUNTRIES.split('|').filter_map(entry).collect()
+});
+
 /// The calling code of a country and the prefix of numbers inside it.
 fn calling_code(country: &str) -> Option<(&'static str, &'static str)> {
-    COUNTRIES.split('|').find_map(|entry| {
-        let mut parts = entry.split(' ');
-        let found = parts.next() == Some(country);
-        let (code, prefix) = (parts.next()?, parts.next()?);
-        found.then_some((code, if prefix == "-" { "" } else { prefix }))
-    })
+    let entry = TABLE.iter().find(|[name, ..]| *name == country);
+    entry.map(|[_, code, prefix]| (*code, *prefix))
 }
 
 /// Whether numbers of a country can be completed; the country is two capital letters (ISO 3166).
@@ -117,9 +125,7 @@ pub fn is_phone_country(country: &str) -> bool {
 
 /// The countries whose numbers can be completed, in the order of their codes.
 pub fn phone_countries() -> impl Iterator<Item = &'static str> {
-    COUNTRIES
-        .split('|')
-        .filter_map(|entry| entry.split(' ').next())
+    TABLE.iter().map(|[country, ..]| *country)
 }
 
 /// A phone number as ITU-T E.164 writes it: `+493012345`. A number that names no country is one of `country`; without
@@ -193,12 +199,11 @@ fn from_abroad<'a>(number: &'a str, bare: &'a str) -> Option<&'a str> {
     if ["39", "378", "379"].iter().any(|c| number.starts_with(c)) {
         return Some(number);
     }
-    let drops_zero = |entry: &str| {
-        let mut parts = entry.split(' ').skip(1);
-        let inside = parts.next().and_then(|code| bare.strip_prefix(code))?;
-        (parts.next() == Some("0")).then(|| inside.starts_with('0'))
+    let drops_zero = |[_, code, prefix]: &[&str; 3]| {
+        let inside = bare.strip_prefix(code)?;
+        (*prefix == "0").then(|| inside.starts_with('0'))
     };
-    match COUNTRIES.split('|').find_map(drops_zero) {
+    match TABLE.iter().find_map(drops_zero) {
         Some(has_zero) => (!has_zero).then_some(bare),
         None => (number == bare).then_some(number),
     }

@@ -169,7 +169,7 @@ pub fn read_row<'a>(
             put(&mut fields, target, cell, options)?;
         }
     }
-    if any && fields.keys().is_empty() {
+    if any && !fields.has_key() {
         return refuse(
             "no_identity",
             "The row has neither an e-mail address nor a LinkedIn profile to know the lead by."

@@ -139,16 +139,18 @@ pub fn ensure_custom_fields<'a>(
 /// What is known about the leads that some rows may match, suppressed addresses included.
 pub fn known_for(db: &dyn Db, rows: &[(i64, Fields)]) -> Result<Known> {
     let mut known = Known::default();
-    for kind in ["email", "linkedin"] {
-        let values: Vec<_> = rows
-            .iter()
-            .flat_map(|(_, f)| f.keys())
-            .filter(|k| k.0 == kind)
-            .map(|k| k.1)
-            .collect();
+    let mut values: [Vec<String>; 2] = Default::default();
+    let kinds = ["email", "linkedin"];
+    for (kind, value) in rows.iter().flat_map(|(_, f)| f.keys()) {
+        values[usize::from(kind == kinds[1])].push(value);
+    }
+    for (kind, mut values) in kinds.into_iter().zip(values) {
         if values.is_empty() {
             continue;
         }
+        // In the order of their tree, as they are written.
+        values.sort_unstable();
+        values.dedup();
         let json = serde_json::to_string(&values).unwrap_or_default();
         for mut r in db.query(sql::BY_KEYS, params![kind, json])? {
             let (value, id) = (r.text(0), r.int(1));

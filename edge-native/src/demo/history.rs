@@ -179,7 +179,6 @@ pub fn outreach(db: &Sqlite, hot: &[(i64, i64, Person)], now: i64, dice: &mut Di
                 data,
             ]
         });
-    let events = events.collect();
     transaction(db, || -> store::Result<()> {
         let request = "insert into request (id, kind, status, dedupe_key, lead_id, rule_id, profile_id, run_at, attempts, begun_at, finished_at, error, created_at, updated_at)";
         insert_many(db, request, 14, "", requests)?;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod logins;
+mod pipeline;
 mod tenants;
 mod wrk;
 
@@ -25,9 +26,10 @@ const RUNS: usize = 3;
 const SECONDS: u32 = 5;
 
 /// What can be asked for by name; without a name, all of it.
-const SECTIONS: [(&str, fn()); 4] = [
+const SECTIONS: [(&str, fn()); 5] = [
     ("start", second_start),
     ("load", load_and_mails),
+    ("pipeline", pipeline::measure),
     ("tenants", tenants::measure),
     ("logins", logins::measure),
 ];
