@@ -1,7 +1,7 @@
 //! The log of what happened in a tenant. Only ever appended to.
 
 use crate::params;
-use crate::port::{Db, Result, one};
+use crate::port::{Db, Result, Row, one};
 use crate::queries::event as sql;
 
 /// One thing that happened.
@@ -54,7 +54,12 @@ pub fn last_id(db: &dyn Db) -> Result<i64> {
 /// The last hundred events of a lead, newest first.
 pub fn of_lead(db: &dyn Db, lead_id: i64) -> Result<Vec<Event>> {
     let rows = db.query(sql::OF_LEAD, params![lead_id])?;
-    let event = |mut r: crate::Row| Event {
+    let event = |r| from_row(r, lead_id);
+    Ok(rows.into_iter().map(event).collect())
+}
+
+pub(crate) fn from_row(mut r: Row, lead_id: i64) -> Event {
+    Event {
         id: r.int(0),
         at: r.int(1),
         kind: r.text(2),
@@ -65,6 +70,5 @@ pub fn of_lead(db: &dyn Db, lead_id: i64) -> Result<Vec<Event>> {
         profile_id: r.opt_int(6),
         request_id: r.opt_int(7),
         data: r.opt_text(8),
-    };
-    Ok(rows.into_iter().map(event).collect())
+    }
 }

@@ -14,6 +14,7 @@ pub mod credential;
 pub mod custom_domain;
 pub mod dialect;
 pub mod dry_run;
+pub mod erasure;
 pub mod event;
 pub mod filter;
 pub mod import;

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use domain::address::forms;
 
-use crate::params;
 use crate::port::{Db, Result, one};
 use crate::queries::suppression as sql;
+use crate::{erasure, params};
 
 /// Suppresses an address; false when it was already.
 pub fn insert(
@@ -26,7 +26,10 @@ pub fn reason(db: &dyn Db, address: &str) -> Result<Option<String>> {
             return Ok(Some(row.text(0)));
         }
     }
-    Ok(None)
+    let forms = forms(address);
+    let forms: Vec<_> = forms.iter().map(String::as_str).collect();
+    let erased = !erasure::among(db, &forms)?.is_empty();
+    Ok(erased.then(|| "erased".to_owned()))
 }
 
 /// Which of some addresses are suppressed, in any of their forms.
@@ -35,7 +38,10 @@ pub fn among<'a>(db: &dyn Db, addresses: impl Iterator<Item = &'a str>) -> Resul
     let all: Vec<_> = forms.iter().flat_map(|(_, forms)| forms).collect();
     let json = serde_json::to_string(&all).unwrap_or_default();
     let rows = db.query(sql::LIST_IN, params![json])?;
-    let found: HashSet<_> = rows.into_iter().map(|mut r| r.text(0)).collect();
+    let mut found: HashSet<_> = rows.into_iter().map(|mut r| r.text(0)).collect();
+    let texts: Vec<_> = all.iter().map(|form| form.as_str()).collect();
+    let erased = erasure::among(db, &texts)?;
+    found.extend(erased.into_iter().map(str::to_owned));
     let suppressed = forms
         .into_iter()
         .filter(|(_, forms)| forms.iter().any(|form| found.contains(form)));

@@ -294,7 +294,7 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
                 continue;
             }
             let body = operation["requestBody"]["content"]["application/json"]["example"].clone();
-            let manages = ["/settings", "/logo", "/domains"]
+            let manages = ["/settings", "/logo", "/domains", "/erasure"]
                 .iter()
                 .any(|p| rest.contains(p));
             let action = match method.as_str() {
@@ -312,11 +312,12 @@ fn calls(api: &Value) -> Vec<(String, String, Value, Action)> {
     calls
 }
 
-const PAGES: [(&str, &str, Action); 43] = [
+const PAGES: [(&str, &str, Action); 44] = [
     ("GET", "/", Read),
     ("GET", "/leads", Read),
     ("GET", "/leads/1", Read),
     ("POST", "/leads/views", Write),
+    ("POST", "/leads/9/erasure", Manage),
     ("POST", "/leads/views/9/removal", Write),
     ("GET", "/imports", Read),
     ("GET", "/imports/1", Read),

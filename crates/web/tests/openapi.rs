@@ -406,6 +406,10 @@ impl Site {
             .expect("kept");
         upload.finish().expect("kept");
         self.work();
+        // A lead, the third, that can go.
+        let lead = json!({"email": "c@x.test"});
+        let made = self.call("POST", &format!("{base}/leads"), Some(&lead));
+        assert_eq!(made.status.as_u16(), 201, "{}", text(made));
         // One mail that was written, and one that waits.
         let tenant = self.stores.open(&Place::Slot(1)).expect("a file");
         let written = "insert into message (request_id, message_id, recipient, subject, body, created_at) values (1, 'm', 'a', 's', 'b', ?1)";
@@ -554,6 +558,7 @@ impl Site {
             Some(rest) => {
                 let id = match path.rsplit_once("requests/{id}/") {
                     None if method == "DELETE" && path.ends_with("/rules/{id}") => "2",
+                    None if path.ends_with("/erasure") => "3",
                     Some((_, "cancellation")) => "2",
                     Some((_, "approval")) => "103",
                     Some((_, "rejection")) => "104",
@@ -728,6 +733,10 @@ impl Site {
         let path = match path.strip_prefix("/s/{}") {
             Some(rest) if rest.contains("/domains/") => {
                 format!("/s/{SUBACCOUNT}{}", rest.replace("{}", SPARE_DOMAIN))
+            }
+            // The lead that everything else is asked about stays.
+            Some(rest) if rest.ends_with("/erasure") => {
+                format!("/s/{SUBACCOUNT}{}", rest.replace("{}", "3"))
             }
             Some(rest) => format!("/s/{SUBACCOUNT}{}", rest.replace("{}", "1")),
             // Making something for each word that no call has would take its time.

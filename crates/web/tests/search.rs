@@ -271,3 +271,76 @@ fn a_search_can_be_kept_and_downloaded() {
     assert_eq!(call(Method::DELETE, "views/2", json!({})), 204);
     assert_eq!(views(&person)["items"], json!([]));
 }
+
+#[test]
+fn a_person_is_told_of_and_erased_everywhere() {
+    let site = Site::new();
+    let person = site.sign_up("ann@agency.test");
+    let base = person.sub_account("Acme");
+    person.import(
+        &base,
+        "email,first name\nsecret@x.test,Zephyrine\nbob@x.test,Bob\n",
+        "hot",
+    );
+    let db = site.database(&store::Place::Slot(1));
+    for text in [
+        "insert into request (id, kind, status, dedupe_key, lead_id, run_at, error, created_at, updated_at) \
+         values (7, 'outreach', 'performed', 'a', 1, 0, 'secret@x.test said no', 0, 0)",
+        "insert into request (id, kind, status, dedupe_key, lead_id, run_at, created_at, updated_at) \
+         values (8, 'outreach', 'pending', 'b', 1, 0, 0, 0)",
+        "insert into message (request_id, lead_id, message_id, recipient, subject, body, created_at) \
+         values (7, 1, 'm', 'secret@x.test', 'Hi Zephyrine', 'Hi', 0)",
+        "insert into event (at, kind, lead_id, request_id, data) values (5, 'outreach_performed', 1, 7, 'to secret@x.test')",
+        "insert into suppression (value, reason, created_at) values ('secret@x.test', 'unsubscribed', 0)",
+    ] {
+        db.execute(text, &[]).expect("kept");
+    }
+    let call = |method, path: &str| person.call(method, &format!("{base}/api/v1/{path}"), "{}");
+    let told = call(Method::GET, "leads/1/personal-data");
+    let told: Value = serde_json::from_str(&text(&told)).expect("JSON");
+    assert_eq!(told["lead"]["email"], "secret@x.test");
+    assert_eq!(told["messages"][0]["subject"], "Hi Zephyrine");
+    assert_eq!(
+        (&told["suppressed"], &told["tags"][0]["name"]),
+        (&json!("unsubscribed"), &json!("hot"))
+    );
+    assert_eq!(told["requests"].as_array().map(Vec::len), Some(2));
+    assert!(told["events"].as_array().is_some_and(|e| e.len() >= 3));
+
+    db.execute("update request set status = 'running' where id = 8", &[])
+        .expect("in hand");
+    assert_eq!(call(Method::POST, "leads/1/erasure").status, 409);
+    assert_eq!(call(Method::GET, "leads/1").status, 200);
+    db.execute("update request set status = 'pending' where id = 8", &[])
+        .expect("back");
+    let page = format!("{base}/leads/1/erasure");
+    assert_eq!(person.post(&page, &[]).status, 200, "not meant");
+    assert_eq!(
+        site::location(&person.post(&page, &[("sure", "1")])),
+        format!("{base}/leads")
+    );
+    assert_eq!(call(Method::GET, "leads/1").status, 404);
+    assert_eq!(call(Method::POST, "leads/1/erasure").status, 404);
+    person.work();
+    let left = testkit::dump(&*db, &["import_chunk"]).join("\n");
+    assert!(
+        !left.contains("secret@x.test") && !left.contains("Zephyrine"),
+        "{left}"
+    );
+    let words = match db.engine() {
+        store::Engine::Sqlite => {
+            "select count(*) from search_word where search_word match '\"zephyrine\"'"
+        }
+        store::Engine::Postgres => {
+            "select count(*) from search_word where words @@ cast('zephyrine' as tsquery)"
+        }
+    };
+    assert_eq!(db.query(words, &[]).expect("counted")[0].int(0), 0);
+
+    let again = json!({"email": "Secret@x.test"}).to_string();
+    let again = person.call(Method::POST, &format!("{base}/api/v1/leads"), &again);
+    assert_eq!(again.status, 409, "{}", text(&again));
+    person.import(&base, "email\nsecret@x.test\ncyd@x.test\n", "warm");
+    let found = search(&person, &base, &json!({})).1;
+    assert_eq!(emails(&found), ["cyd@x.test", "bob@x.test"]);
+}

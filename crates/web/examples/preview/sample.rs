@@ -756,6 +756,7 @@ fn leads(lead: &str) -> Vec<(&'static str, String)> {
     };
     let one = Lead {
         page: tenant(),
+        id: 4218,
         name: s(lead),
         headline: s("Head of Automation at Textil Norte"),
         suppressed: None,
@@ -821,6 +822,7 @@ fn leads(lead: &str) -> Vec<(&'static str, String)> {
     };
     let bare = Lead {
         page: tenant(),
+        id: 4218,
         name: s("info@stalmet.example"),
         headline: String::new(),
         suppressed: Some(s("unsubscribed on 3 Nov through the link of a mail")),

@@ -98,6 +98,8 @@ pub struct LeadRow {
 pub struct Lead {
     /// The frame.
     pub page: Page,
+    /// Row id.
+    pub id: i64,
     /// First and last name, or the e-mail.
     pub name: String,
     /// Job title and company in a line; may be empty.

@@ -175,6 +175,7 @@ pub fn action(method: &Method, path: &[&str]) -> Action {
             | ["rules", _, "edit"],
         ) => Action::Write,
         (_, ["settings", ..]) => Action::Manage,
+        (_, ["leads", _, "erasure"] | ["api", "v1", "leads", _, "erasure"]) => Action::Manage,
         (&Method::GET | &Method::HEAD, _) => Action::Read,
         // A filter may be too long for an address.
         (&Method::POST, ["api", "v1", "leads", "search" | "count"]) => Action::Read,

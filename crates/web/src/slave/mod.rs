@@ -12,6 +12,7 @@ pub mod lead;
 pub mod lead_links;
 pub mod mapping;
 pub mod node;
+pub mod personal_data;
 pub mod profile;
 pub mod request;
 pub mod reversal;
@@ -240,6 +241,8 @@ fn api_route(scope: &Scope<'_>, request: &Request, path: &[&str]) -> Answer {
         (m, ["leads", "search"]) if *m == post => search::search(scope, request),
         (m, ["leads"]) if *m == post => lead::upsert(scope, &request.json()?),
         (m, ["leads", id]) if *m == get => lead::get(scope, id),
+        (m, ["leads", id, "personal-data"]) if *m == get => personal_data::get(scope, id),
+        (m, ["leads", id, "erasure"]) if *m == post => personal_data::erase(scope, id),
         (m, ["tags"]) if *m == get => lead::tags(scope),
         (m, ["profiles"]) if *m == get => profile::list(scope),
         (m, ["profiles"]) if *m == post => {

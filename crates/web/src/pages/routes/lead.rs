@@ -143,6 +143,15 @@ pub fn forget(scope: &Scope<'_>, page: &Page, id: &str) -> Answer {
     Ok(Response::see_other(&format!("{}/leads", page.base)))
 }
 
+/// Erases a person for good; the form says that this is meant.
+pub fn erase(scope: &Scope<'_>, page: Page, request: &Request, id: &str) -> Answer {
+    if Form::of(request).get("sure") != "1" {
+        return show(scope, page, id);
+    }
+    crate::slave::personal_data::erase(scope, id)?;
+    Ok(Response::see_other(&format!("{}/leads", page.base)))
+}
+
 /// The tags to choose from, and the chosen one as it is written.
 fn tags(scope: &Scope<'_>, chosen: Option<&str>) -> Result<(Vec<String>, String), Problem> {
     let mut tags = tag::names(&*scope.db)?;
@@ -222,6 +231,7 @@ pub fn show(scope: &Scope<'_>, page: Page, id: &str) -> Answer {
     let known = |f: Field| Some(Pair::new(label(f), fields.get(f)?));
     let view = Lead {
         page,
+        id,
         name: lead_name(id, fields),
         headline: headline.join(", "),
         suppressed,

@@ -207,6 +207,7 @@ pub fn slave(scope: Scope<'_>, request: &Request, who: &Identity, path: &[&str])
         (&Method::GET, ["leads"]) => lead::list(scope, page, request),
         (&Method::POST, ["leads", "views"]) => lead::keep(scope, &page, request),
         (&Method::POST, ["leads", "views", id, "removal"]) => lead::forget(scope, &page, id),
+        (&Method::POST, ["leads", id, "erasure"]) => lead::erase(scope, page, request, id),
         (&Method::GET, ["leads", id]) => lead::show(scope, page, id),
         (&Method::GET, ["imports"]) => import::list(scope, page),
         (&Method::GET, ["imports", id]) => import::show(scope, page, id),
