@@ -27,6 +27,17 @@ update event set data = null where lead_id = ?1 and data is not null;
 -- name: forget-rows
 update import_row set raw = null, fields = null, error = null where lead_id = ?1;
 
+-- name: forget-files
+-- Files that brought the lead are kept no longer; those that are not merged yet go when they are.
+update import set file_until = ?2 where file_until > ?2 and (
+  id in (select import_id from import_row where lead_id = ?1)
+  or id in (select import_id from import_batch where first_lead <= ?1 and last_lead >= ?1));
+
+-- name: forget-failed-rows
+-- Rows that became nobody's, but name the address as it is kept.
+update import_row set raw = null, error = 'The person was erased.'
+where status = 'failed' and instr(raw, cast(?1 as blob)) > 0;
+
 -- name: forget-kept
 delete from import_kept where lead_id = ?1;
 

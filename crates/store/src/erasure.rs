@@ -72,8 +72,10 @@ pub fn erase(db: &dyn Db, lead: &Lead, now: i64) -> Result<bool> {
         .flatten()
     {
         db.execute(sql::REMEMBER, params![hash(&form), now])?;
+        db.execute(sql::FORGET_FAILED_ROWS, params![&form])?;
         db.execute(sql::FORGET_SUPPRESSION, params![form])?;
     }
+    db.execute(sql::FORGET_FILES, params![id, now])?;
     lead::keep_last_id(db)?;
     for forget in [
         sql::FORGET_MESSAGES,

@@ -88,7 +88,7 @@ fn events(scope: &Scope<'_>, id: i64) -> Result<Vec<Value>, Problem> {
 /// 404 when there is no such lead, 409 while a mail to it is on its way.
 pub fn erase(scope: &Scope<'_>, id: &str) -> Answer {
     let (db, now) = (&*scope.db, scope.cx.now);
-    let erased = scope.promising(&["timeline", "search"], || {
+    let erased = scope.promising(&["import", "timeline", "search"], || {
         transaction(db, || {
             Ok::<_, Problem>(erasure::erase(db, &find(scope, id)?, now)?)
         })
