@@ -96,6 +96,14 @@ update import set status = 'done', finished_at = ?2, file_until = case when merg
   skipped = total - created - updated - unchanged - failed, merged = total
 where id = ?1 and status = 'importing' and intent = 'cancel';
 
+-- name: bound-files
+-- Older files go when newer ones that are kept have that many bytes in all.
+update import set file_until = ?1 where file_until > ?1 and (intent is null or intent <> 'undo') and id in (
+  select k.id from (
+    select i.id, sum(i.bytes_received) over (order by i.id desc) - i.bytes_received as newer
+    from import i where i.file_until > ?1) k
+  where k.newer >= ?2);
+
 -- name: expired
 -- Files that are kept no longer.
 select id from import

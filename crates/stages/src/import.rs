@@ -35,6 +35,7 @@ impl Stage for Merge {
 
     fn step(&self, db: &dyn Db, now: i64, promise: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
         if let Some(import) = undo::open(db)? {
+            promise()?;
             return transaction(db, || take_back_batch(db, &import, now)).map(|()| true);
         }
         // The one that got on least is next, so a large file does not hold up a small one.

@@ -378,9 +378,16 @@ pub fn advance_merge(
 /// How long the file of an import is kept after its end, in milliseconds.
 pub const FILE_KEPT: i64 = 30 * 24 * 60 * 60 * 1000;
 
+/// How many bytes of files are kept, in all; the newest file is kept whatever its size.
+const FILES_MAX: i64 = 4 << 30;
+
 /// Ends an import whose rows are all merged; true when that is so.
 pub fn finish(db: &dyn Db, id: i64, now: i64) -> Result<bool> {
-    Ok(db.execute(sql::FINISH, params![id, now, now + FILE_KEPT])? > 0)
+    let finished = db.execute(sql::FINISH, params![id, now, now + FILE_KEPT])? > 0;
+    if finished {
+        db.execute(sql::BOUND_FILES, params![now, FILES_MAX])?;
+    }
+    Ok(finished)
 }
 
 /// Ends an import that somebody canceled: what is not merged is skipped. True when that is so.

@@ -136,7 +136,10 @@ impl Error {
         let lower = message.to_lowercase();
         if lower.contains("disk is full") || lower.contains("database-full") {
             Error::Full(message)
-        } else if lower.contains("locked") || lower.contains("busy") {
+        } else if ["locked", "busy", "interrupted"]
+            .iter()
+            .any(|word| lower.contains(word))
+        {
             Error::Busy(message)
         } else if lower.contains("constraint failed") {
             Error::Constraint(message)

@@ -24,6 +24,11 @@ pub fn is_behind(db: &dyn Db) -> Result<bool> {
     Ok(one(db, sql::BEHIND, params![cursor(db)?])?.is_some())
 }
 
+/// Whether a search for words finds every lead: what the index does not know is little enough to be looked at beside it.
+pub fn finds_all(db: &dyn Db) -> Result<bool> {
+    Ok(Fresh::of(db)?.all)
+}
+
 /// Takes some leads into the index, in one transaction; false when it knows them all.
 pub fn step(db: &dyn Db) -> Result<bool> {
     if !is_behind(db)? {
@@ -94,6 +99,14 @@ impl Fresh {
         let all = ids.len() as i64 <= FRESH;
         ids.truncate(usize::try_from(FRESH).unwrap_or(usize::MAX));
         Ok(Fresh { ids, all })
+    }
+
+    /// From this number on every lead that changed is among them.
+    pub(crate) fn from(&self) -> i64 {
+        match self.all {
+            true => 0,
+            false => self.ids.last().copied().unwrap_or_default(),
+        }
     }
 
     /// Those of them whose words begin with all words of a search.

@@ -347,3 +347,28 @@ fn a_person_is_told_of_and_erased_everywhere() {
     let found = search(&person, &base, &json!({})).1;
     assert_eq!(emails(&found), ["cyd@x.test", "bob@x.test"]);
 }
+
+#[test]
+fn a_download_ends_when_its_sub_account_has_gone() {
+    let site = Site::new();
+    let person = site.sign_up("ann@agency.test");
+    let base = person.sub_account("Acme");
+    person.import(&base, "email\nann@x.test\n", "hot");
+    for path in ["leads.csv", "imports/1/file"] {
+        let begin = || match person.get(&format!("{base}/api/v1/{path}")).body {
+            web::Body::Stream(pieces) => pieces,
+            web::Body::Full(_) => panic!("it is streamed"),
+        };
+        assert!(begin().flatten().count() > 10, "{path}");
+        let mut pieces = begin();
+        let control = site.database(&store::Place::Control);
+        let put = |label| {
+            let text = "update tenant set slot = ?1";
+            control.execute(text, store::params![label]).expect("put");
+        };
+        put(2);
+        let rest: Vec<u8> = pieces.by_ref().flatten().collect();
+        assert!(!String::from_utf8_lossy(&rest).contains("ann@x.test"), "{path}");
+        put(1);
+    }
+}

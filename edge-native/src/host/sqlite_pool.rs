@@ -159,6 +159,7 @@ impl Databases {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
+        super::sqlite_query::watch(&mut connection)?;
         // Only while opening: two first connections may both want to turn on the write-ahead log.
         connection.busy_timeout(Duration::from_secs(5))?;
         let synchronous = match self.synchronous {

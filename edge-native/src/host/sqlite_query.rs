@@ -4,9 +4,16 @@ use super::bindings::spin::sqlite::sqlite::{Error, QueryResult, RowResult, Value
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Batch, Connection, ErrorCode, Statement, ToSql};
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 /// A result holds at most this many bytes of values; more wants a cursor or a LIMIT.
 const LARGEST_RESULT: usize = 128 << 20;
+
+/// A statement that only reads may take this long: until it ends it holds up its thread, and all who wait for that.
+const READING: Duration = Duration::from_secs(10);
+/// Steps of SQLite's machine between two looks at the clock: some thousandths of a second.
+const LOOK: i32 = 100_000;
 
 /// What came of trying to execute a statement.
 pub enum Attempt {
@@ -28,6 +35,12 @@ pub fn attempt(
         Ok(statement) if connection.is_autocommit() && !statement.readonly() && give_way() => {
             return Attempt::Busy;
         }
+        Ok(mut statement) if statement.readonly() => {
+            UNTIL.set(Some(Instant::now() + READING));
+            let result = run(&mut statement, parameters);
+            UNTIL.set(None);
+            result
+        }
         Ok(mut statement) => run(&mut statement, parameters),
         Err(rusqlite::Error::MultipleStatement) => first_only(connection, sql, parameters),
         Err(error) => Err(Failure::Sqlite(error)),
@@ -38,6 +51,21 @@ pub fn attempt(
         Err(Failure::Sqlite(error)) => Attempt::Done(Err(describe(&error))),
         Err(Failure::Said(text)) => Attempt::Done(Err(Error::Io(text))),
     }
+}
+
+thread_local! {
+    /// When the statement that this thread executes must have ended.
+    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Whether the statement that this thread executes has had its time; SQLite asks now and then.
+fn is_over() -> bool {
+    UNTIL.get().is_some_and(|until| Instant::now() > until)
+}
+
+/// Has SQLite ask for the time while it executes statements.
+pub fn watch(connection: &mut Connection) -> Result<(), rusqlite::Error> {
+    connection.progress_handler(LOOK, Some(is_over))
 }
 
 enum Failure {
@@ -148,6 +176,10 @@ fn is_busy(connection: &Connection, error: &rusqlite::Error) -> bool {
 pub fn describe(error: &rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::DatabaseFull,
+        Some(ErrorCode::OperationInterrupted) => Error::Io(format!(
+            "interrupted: a statement that reads may take {} s",
+            READING.as_secs()
+        )),
         _ => Error::Io(error.to_string()),
     }
 }

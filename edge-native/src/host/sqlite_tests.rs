@@ -241,3 +241,14 @@ async fn connections_are_pooled_and_bounded_over_all_labels() {
     fixture.databases.checkpoint();
     assert_eq!(fixture.databases.open_connections(), 0);
 }
+
+#[tokio::test]
+async fn a_statement_that_reads_for_too_long_is_ended() {
+    let fixture = fixture(10);
+    let mut one = fixture.open("one");
+    let endless =
+        "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n";
+    let ended = run(&mut one, endless).await.unwrap_err();
+    assert!(ended.contains("interrupted"), "{ended}");
+    assert_eq!(integer(&mut one, "select 7").await, 7);
+}

@@ -33,11 +33,8 @@ update import set status = 'failed', finished_at = touched_at, reason =
 where status in ('ingesting', 'importing');
 
 -- An undo that was under way ends where it is.
-update import set intent = null, undo_at = null where intent = 'undo' and undone_at is null;
+update import set intent = null, undo_at = null,
+  reason = 'An update of Sluice interrupted its undo: some of its leads are what they were before it, the others stay.'
+where intent = 'undo' and undone_at is null;
 
 delete from import_chunk where import_id in (select id from import where status in ('done', 'failed'));
-
-delete from import_row where status in ('pending', 'empty', 'skipped');
-
--- The rows that changed leads tell an undo of another import what this one brought.
-update import_row set fields = null, raw = null where status in ('created', 'updated', 'unchanged');

@@ -306,7 +306,7 @@ fn sources(db: &dyn Db, query: &Query) -> Result<Vec<Source>> {
         } else {
             Vec::new()
         };
-        let mut found = by_words(db.engine(), &exact, &asked);
+        let mut found = by_words(db.engine(), &exact, &asked, fresh.from());
         found.in_order &= found.up_to(db, FEW + 1)? > FEW;
         let fresh = by_numbers(db.engine(), fresh.fitting(db, &asked)?);
         return Ok(vec![source(Some(&found)), source(Some(&fresh))]);
@@ -316,7 +316,7 @@ fn sources(db: &dyn Db, query: &Query) -> Result<Vec<Source>> {
     } else {
         Vec::new()
     };
-    let found = (!exact.is_empty()).then(|| by_words(db.engine(), &exact, &[]));
+    let found = (!exact.is_empty()).then(|| by_words(db.engine(), &exact, &[], fresh.from()));
     let best = best(db, &filter, query.email.as_deref(), found)?;
     // Many leads come in the order of their numbers: another order has an index of its own, which meets many of them soon.
     let best = best.filter(|best| !best.in_order || query.sort.by == By::Created);
@@ -469,18 +469,16 @@ fn exact_words(filter: &Filter) -> Vec<String> {
     words
 }
 
-/// What the index of words knows, but for leads that changed since.
-fn by_words(engine: Engine, exact: &[String], beginnings: &[String]) -> Candidates {
-    let text = match engine {
-        Engine::Sqlite => {
-            "select rowid as lead_id from search_word where search_word match ?_ \
-             and rowid not in (select lead_id from search_stale)"
-        }
-        Engine::Postgres => {
-            "select lead_id from search_word where words @@ cast(?_ as tsquery) \
-             and lead_id not in (select lead_id from search_stale)"
-        }
+/// What the index of words knows, but for leads that changed since and are looked at themselves: those from a number on.
+fn by_words(engine: Engine, exact: &[String], beginnings: &[String], from: i64) -> Candidates {
+    let (id, matches) = match engine {
+        Engine::Sqlite => ("w.rowid", "search_word match ?_"),
+        Engine::Postgres => ("w.lead_id", "w.words @@ cast(?_ as tsquery)"),
     };
+    let text = format!(
+        "select {id} as lead_id from search_word w where {matches} \
+         and not exists (select 1 from search_stale s where s.lead_id = {id} and s.lead_id >= {from})"
+    );
     Candidates {
         in_order: true,
         indexed: true,
@@ -530,6 +528,8 @@ pub fn count_fitting(db: &dyn Db, query: &Query) -> Result<Count> {
         count.or_more |= seen > COUNTED;
     }
     count.n = count.n.min(COUNTED);
+    let asks_words = query.q.as_deref().is_some_and(|q| !q.trim().is_empty());
+    count.or_more |= asks_words && !Fresh::of(db)?.all;
     Ok(count)
 }
 

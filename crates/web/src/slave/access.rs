@@ -3,6 +3,7 @@
 use domain::identity::{Action, Identity};
 use http::Method;
 use http::header::AUTHORIZATION;
+use store::Db;
 use store::credential;
 use store::tenant::{self, Tenant};
 use store::tenant_state::{self, State};
@@ -251,6 +252,47 @@ pub(super) fn still(scope: &Scope<'_>) -> Result<(), Problem> {
         return Err(deleted());
     }
     admits(tenant_state::get(control, id)?.state, Action::Write)
+}
+
+/// A tenant's database that is read while an answer is on its way, for as long as that takes.
+pub(super) struct Reading {
+    control: Box<dyn Db>,
+    tenant: Tenant,
+    db: Box<dyn Db>,
+}
+
+impl Reading {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn begin(scope: &Scope<'_>) -> Result<Self, Problem> {
+        Ok(Reading {
+            control: tenant::open_control(scope.cx.stores)?,
+            tenant: scope.tenant.clone(),
+            db: scope.cx.stores.open(&scope.tenant.place)?,
+        })
+    }
+
+    /// Reads the next piece. An answer that has begun cannot become an error any more: it ends where the tenant has gone or
+    /// nothing can be read, and the log says why.
+    pub fn next<T>(&self, read: impl FnOnce(&dyn Db) -> store::Result<T>) -> Option<T> {
+        let (control, id) = (&*self.control, self.tenant.id.as_str());
+        let is_here = || {
+            let tenant = tenant::get(control, id)?;
+            let state = tenant_state::get(control, id)?.state;
+            let place = tenant.is_some_and(|t| t.place == self.tenant.place);
+            Ok(place && admits(state, Action::Read).is_ok())
+        };
+        let piece = match is_here() {
+            Ok(true) => read(&*self.db),
+            Ok(false) => Err(store::Error::Unavailable("the sub-account has gone".into())),
+            Err(e) => Err(e),
+        };
+        piece
+            .inspect_err(|e| eprintln!("a download of sub-account {id} broke off: {e}"))
+            .ok()
+    }
 }
 
 /// What a tenant in some state lets those do who have the right to.

@@ -8,7 +8,8 @@ use store::lead::{self, By, Lead, Query};
 use crate::http::{Answer, Problem, Request, Response};
 use crate::pages::format;
 use crate::slave::Scope;
-use crate::slave::search::Search;
+use crate::slave::access::Reading;
+use crate::slave::search::{self, Search};
 
 /// Leads that are read at once.
 const PIECE: i64 = 500;
@@ -16,7 +17,7 @@ const PIECE: i64 = 500;
 /// `GET /leads.csv`: the leads that a search finds. It takes the parameters of the list but `limit` and `cursor`.
 ///
 /// # Errors
-/// 422 for a wrong parameter.
+/// 422 for a wrong parameter, 503 while the index of words is behind and words are asked for.
 pub fn leads(scope: &Scope<'_>, request: &Request) -> Answer {
     let mut query = Search::of(request)?.query(scope.cx.now)?;
     if query.sort.by != By::Created {
@@ -25,18 +26,28 @@ pub fn leads(scope: &Scope<'_>, request: &Request) -> Answer {
             "an export is in the order of `created` or `-created`",
         ));
     }
+    search::wake(scope)?;
+    let words = query.q.as_deref().is_some_and(|q| !q.trim().is_empty());
+    if words && !store::search::finds_all(&*scope.db)? {
+        return Err(Problem {
+            retry_after: Some(30),
+            ..Problem::new(503, "The index of words is behind").detail(
+                "Many leads came or changed, and a file by words would lack some of them. Try again in a minute, or leave the words away.",
+            )
+        });
+    }
     query.limit = PIECE;
     query.from = None;
-    let db = scope.cx.stores.open(&scope.tenant.place)?;
-    let custom = lead::custom_fields(&*db)?;
+    let reading = Reading::begin(scope)?;
+    let custom = lead::custom_fields(&*scope.db)?;
     let mut next = Some(query);
     let mut head = Some(header(&custom));
     let pieces = std::iter::from_fn(move || {
         if let Some(head) = head.take() {
             return Some(head.into_bytes());
         }
-        // An answer that has begun cannot become an error any more; a broken end is all that is left.
-        let (piece, after) = piece(&*db, next.take()?, &custom)?;
+        let query = next.take()?;
+        let (piece, after) = reading.next(|db| piece(db, query, &custom))?;
         next = after;
         Some(piece)
     });
@@ -55,14 +66,14 @@ fn header(custom: &[String]) -> String {
     )
 }
 
-fn piece(db: &dyn Db, query: Query, custom: &[String]) -> Option<(Vec<u8>, Option<Query>)> {
-    let listed = lead::listed(db, &query).ok()?;
+fn piece(db: &dyn Db, query: Query, custom: &[String]) -> store::Result<(Vec<u8>, Option<Query>)> {
+    let listed = lead::listed(db, &query)?;
     let lines: String = listed.items.iter().map(|lead| row(lead, custom)).collect();
     let next = listed.next.map(|cursor| Query {
         from: Some(cursor),
         ..query
     });
-    Some((lines.into_bytes(), next))
+    Ok((lines.into_bytes(), next))
 }
 
 fn row(lead: &Lead, custom: &[String]) -> String {

@@ -7,6 +7,7 @@ use store::import_row;
 use crate::http::{Answer, Problem, Response};
 use crate::input;
 use crate::slave::Scope;
+use crate::slave::access::Reading;
 
 /// An import as the API shows it. An import that has just begun has only promises to show, so `rows` is always there.
 pub fn view(i: &Import) -> Value {
@@ -73,7 +74,7 @@ const PIECE: i64 = 500;
 /// 404 when there is none.
 pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
     let import = find(scope, id)?;
-    let db = scope.cx.stores.open(&scope.tenant.place)?;
+    let reading = Reading::begin(scope)?;
     let delimiter = import.delimiter.clone().unwrap_or_else(|| ",".to_owned());
     let width = import.columns.len();
     let mut after = 0;
@@ -82,9 +83,8 @@ pub fn errors(scope: &Scope<'_>, id: &str) -> Answer {
         if let Some(head) = head.take() {
             return Some(head);
         }
-        // An answer that has begun cannot become an error any more; a broken end is all that is left.
-        let rows = import_row::failed(&*db, import.id, after, PIECE)
-            .ok()
+        let rows = reading
+            .next(|db| import_row::failed(db, import.id, after, PIECE))
             .filter(|r| !r.is_empty())?;
         after = rows.last().map_or(i64::MAX, |r| r.no);
         let mut piece = Vec::new();
@@ -118,10 +118,12 @@ pub fn file(scope: &Scope<'_>, id: &str) -> Answer {
             "The file of an import is kept for 30 days after its end. What was imported is there.",
         ));
     }
-    let db = scope.cx.stores.open(&scope.tenant.place)?;
+    let reading = Reading::begin(scope)?;
     let chunks = (0..).map_while(move |no| {
-        let chunk = import::chunks(&*db, import.id, no, 1).ok()?;
-        chunk.into_iter().next().map(|(_, bytes)| bytes)
+        let chunk = reading.next(|db| import::chunks(db, import.id, no, 1))?;
+        // Another one is the next after those that are gone.
+        let chunk = chunk.into_iter().next().filter(|(found, _)| *found == no);
+        chunk.map(|(_, bytes)| bytes)
     });
     Ok(Response::download(
         "text/csv",

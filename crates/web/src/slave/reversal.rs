@@ -13,7 +13,7 @@ const KEPT: i64 = 1_000;
 /// `POST /imports/{id}/reversal`: every lead becomes what it was before the import, unless it was changed since.
 ///
 /// # Errors
-/// 404 when there is none, 409 when it has not ended or is taken back already. One that changed nothing can be taken back.
+/// 404 when there is none, 409 when it has not ended or is taken back already, or its file is gone.
 pub fn begin(scope: &Scope<'_>, id: &str) -> Answer {
     let import = find(scope, id)?;
     let begun = scope.promising(&["import"], || {

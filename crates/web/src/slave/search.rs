@@ -12,6 +12,9 @@ use crate::http::{Answer, FieldError, Problem, Request, Response};
 use crate::slave::Scope;
 use crate::{input, json};
 
+/// The most bytes of a search that is kept: every page of leads names all that are.
+const KEPT_MAX: usize = 16 << 10;
+
 /// What `POST /leads/search` takes, and `GET /leads` as parameters.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -72,23 +75,17 @@ impl Search {
                 .collect();
             problem
         })?;
-        for (field, text) in [
-            ("search.q", &search.q),
-            ("search.tag", &search.tag),
-            ("search.email", &search.email),
-        ] {
-            if text.as_ref().is_some_and(|t| t.chars().count() > VALUE_MAX) {
-                return Err(Problem::invalid(
-                    field,
-                    format!("must have at most {VALUE_MAX} characters"),
-                ));
-            }
-        }
         let mut value = serde_json::to_value(&search).unwrap_or_default();
         if let Some(members) = value.as_object_mut() {
             members.retain(|_, member| !member.is_null());
         }
-        Ok(value)
+        match value.to_string().len() > KEPT_MAX {
+            true => Err(Problem::invalid(
+                "search",
+                "is too long to be kept: at most 16 KiB of JSON",
+            )),
+            false => Ok(value),
+        }
     }
 
     /// The same in an order that a download takes.
@@ -128,6 +125,13 @@ impl Search {
     /// # Errors
     /// 422 with the field that is wrong.
     pub fn query(self, now: i64) -> Result<Query, Problem> {
+        for (field, text) in [("q", &self.q), ("tag", &self.tag), ("email", &self.email)] {
+            let text = text.as_deref().unwrap_or_default();
+            if text.chars().count() > VALUE_MAX || text.contains('\0') {
+                let rule = format!("must have at most {VALUE_MAX} characters, and no NUL");
+                return Err(Problem::invalid(field, rule));
+            }
+        }
         let filter = self.filter.unwrap_or(Filter::And(Vec::new()));
         check_filter("filter", &filter)?;
         let email = self.email.filter(|email| !email.is_empty());
@@ -274,6 +278,7 @@ pub fn search(scope: &Scope<'_>, request: &Request) -> Answer {
 /// # Errors
 /// 422 for a wrong field.
 pub fn count(scope: &Scope<'_>, request: &Request) -> Answer {
+    wake(scope)?;
     let search: Search = request.json()?;
     let count = lead::count_fitting(&*scope.db, &search.query(scope.cx.now)?)?;
     Ok(Response::json(
