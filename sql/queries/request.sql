@@ -176,4 +176,5 @@ where rule_id = ?2 and (status = 'pending' or (status = 'running' and begun_at i
 select q.id from request q join rule r on r.id = q.rule_id
 where q.lease_token = ?1 and q.status = 'running' and q.profile_id = ?2 and r.skip_repliers = 1
   and exists (select 1 from event e where e.lead_id = q.lead_id and e.kind = 'replied'
-    and (r.sequence_id is null or e.id > coalesce(q.root_id, 0)));
+    and (r.sequence_id is null or e.id > coalesce((
+      select s.event_id from sequence_lead s where s.sequence_id = r.sequence_id and s.lead_id = q.lead_id), q.root_id, 0)));

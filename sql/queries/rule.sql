@@ -25,7 +25,7 @@ select id, name from rule order by id desc limit 10000;
 -- name: change
 update rule set name = ?2, active = ?3, filter = ?4, delay_s = ?5, action = ?6, content_id = ?7, approval = ?8, skip_repliers = ?9,
   version = ?10, updated_at = ?11, stop_reason = case when ?3 = 1 then null else stop_reason end
-where id = ?1;
+where id = ?1 and version = ?12 and deleted_at is null;
 
 -- name: in-use
 -- Whether a version ever took somebody up.
@@ -38,7 +38,8 @@ where rule_id = ?1 and version < ?2 and not exists (
   select 1 from rule_instance i where i.rule_id = rule_version.rule_id and i.version = rule_version.version and i.status = 'pending');
 
 -- name: set-active
-update rule set active = ?2, updated_at = ?3, stop_reason = case when ?2 = 1 then null else stop_reason end where id = ?1;
+update rule set active = ?2, updated_at = ?3, stop_reason = case when ?2 = 1 then null else stop_reason end
+where id = ?1 and deleted_at is null;
 
 -- name: stop
 update rule set active = 0, stop_reason = ?2, updated_at = ?3 where id = ?1;
@@ -56,8 +57,8 @@ update rule_instance set status = 'aborted', reason = ?2
 where id in (select id from rule_instance where rule_id = ?1 and status = 'pending' limit 20000);
 
 -- name: advance
--- Compare and swap, like every cursor.
-update rule set cursor = ?3 where id = ?1 and cursor = ?2;
+-- Compare and swap, like every cursor. One that was switched off or closed meanwhile takes nobody up.
+update rule set cursor = ?3 where id = ?1 and cursor = ?2 and active = 1 and closed = 0;
 
 -- name: look
 -- Everything that rules have to do: versions of active rules with events that they have not seen, or leads that wait.

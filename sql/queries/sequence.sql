@@ -8,7 +8,9 @@ select id, name, active, version, definition, created_at from sequence where del
 select id, name, active, version, definition, created_at from sequence where id = ?1 and deleted_at is null;
 
 -- name: change
-update sequence set name = ?2, active = ?3, version = ?4, definition = ?5, updated_at = ?6 where id = ?1;
+-- Compare and swap: a version that somebody else made meanwhile stays.
+update sequence set name = ?2, active = ?3, version = ?4, definition = ?5, updated_at = ?6
+where id = ?1 and version = ?7 and deleted_at is null;
 
 -- name: delete
 update sequence set deleted_at = ?2, active = 0, updated_at = ?2 where id = ?1 and deleted_at is null;
@@ -28,29 +30,32 @@ select cursor from rule where sequence_id = ?1 and sequence_version = ?2 and ste
 update rule set closed = 1, updated_at = ?3 where sequence_id = ?1 and sequence_version = ?2 and step = 1;
 
 -- name: set-active
-update rule set active = ?2, updated_at = ?3, stop_reason = case when ?2 = 1 then null else stop_reason end where sequence_id = ?1;
+update rule set active = ?2, updated_at = ?3, stop_reason = case when ?2 = 1 then null else stop_reason end
+where sequence_id = ?1 and retired = 0;
 
 -- name: retire
--- Older versions in which nobody is on the way cost nothing any more.
-update rule set active = 0
-where sequence_id = ?1 and sequence_version < ?2 and not exists (
-  select 1 from rule o
-  where o.sequence_id = rule.sequence_id and o.sequence_version = rule.sequence_version
+-- Older versions in which nobody is on the way cost nothing any more. A mail of which nobody knows whether it left may still
+-- turn out to have, until a time.
+update rule set active = 0, retired = 1
+where sequence_id = ?1 and sequence_version < ?2 and retired = 0 and sequence_version not in (
+  select o.sequence_version from rule o
+  where o.sequence_id = ?1 and o.sequence_version < ?2 and o.retired = 0
     and ((o.closed = 0 and o.cursor < (select coalesce(max(e.id), 0) from event e))
       or exists (select 1 from rule_instance i where i.rule_id = o.id and i.status = 'pending')
-      or exists (select 1 from request q where q.rule_id = o.id and q.status in ('pending', 'running'))));
+      or exists (select 1 from request q where q.rule_id = o.id and q.status in ('pending', 'running'))
+      or exists (select 1 from request q where q.rule_id = o.id and q.status = 'uncertain' and q.finished_at > ?3)));
 
 -- name: alive
 -- Versions that leads are on the way in, or may come into.
-select count(distinct sequence_version) from rule where sequence_id = ?1 and active = 1;
+select count(distinct sequence_version) from rule where sequence_id = ?1 and retired = 0;
 
 -- name: rules
 select id from rule where sequence_id = ?1 order by id;
 
 -- name: enter
 -- Whom an entry took up between two events.
-insert into sequence_lead (sequence_id, lead_id, version, entered_at)
-select cast(?4 as bigint), i.lead_id, cast(?5 as bigint), cast(?6 as bigint) from rule_instance i
+insert into sequence_lead (sequence_id, lead_id, version, entered_at, event_id)
+select cast(?4 as bigint), i.lead_id, cast(?5 as bigint), cast(?6 as bigint), i.event_id from rule_instance i
 where i.rule_id = ?1 and i.event_id > ?2 and i.event_id <= ?3
 on conflict (sequence_id, lead_id) do nothing;
 
@@ -79,6 +84,10 @@ select q.variant, count(*), sum(case when exists (
 from request q
 where q.rule_id = ?1 and q.variant is not null and q.status = 'performed' and q.finished_at <= ?3
 group by q.variant order by q.variant;
+
+-- name: compare
+-- Somebody compares the texts of a step now, unless that was after a time.
+update rule set compared_at = ?2 where id = ?1 and compared_at <= ?3;
 
 -- name: decide
 update rule set winner = ?2 where id = ?1 and winner is null;

@@ -1,5 +1,6 @@
 //! A mail as one lead gets it, from its templates. Everything that shows or sends mails writes them here.
 
+use crate::plain::plain;
 use crate::template::{Facts, Form, SUBJECT_MAX, TEMPLATE_MAX, TemplateError, render};
 
 /// The templates of a mail.
@@ -67,25 +68,9 @@ pub fn one_line(text: &str) -> String {
         .join(" ")
 }
 
-/// What HTML says, as plain text: for those who read no HTML, and for filters that mistrust mails without it.
-pub fn plain(html: &str) -> String {
-    let text = nanohtml2text::html2text(html).replace("\r\n", "\n");
-    let mut lines: Vec<&str> = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if !line.is_empty() || lines.last().is_some_and(|last| !last.is_empty()) {
-            lines.push(line);
-        }
-    }
-    let mut text = lines.join("\n").trim().to_owned();
-    text.push('\n');
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
 
     use super::*;
     use crate::lead::{Field, Fields};
@@ -155,19 +140,5 @@ mod tests {
                 .text,
             "Ann & Bo"
         );
-    }
-
-    proptest! {
-        #[test]
-        fn any_html_gives_some_text(html in "[<>/&;#apbr \"='é\n-]{0,80}") {
-            plain(&html);
-        }
-
-        #[test]
-        fn any_tags_give_some_text(parts in prop::collection::vec(prop_oneof![
-            Just("<p>"), Just("</p>"), Just("<a href="), Just("<a href='x'>"), Just("</a>"), Just("<!--"), Just("-->"), Just("<script>"),
-            Just("<br/>"), Just("<li>"), Just("&amp;"), Just("&#"), Just("&#x1F;"), Just("ä"), Just("text"), Just("<style"), Just("</")], 0..30)) {
-            plain(&parts.concat());
-        }
     }
 }

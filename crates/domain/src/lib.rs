@@ -14,6 +14,7 @@ pub mod letter;
 pub mod mapping;
 pub mod merge;
 pub mod normal;
+pub mod plain;
 pub mod preview;
 pub mod quota;
 pub mod record;

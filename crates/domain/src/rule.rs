@@ -175,8 +175,12 @@ pub enum OutreachType {
 /// The longest delay, in seconds: a year.
 pub const DELAY_MAX: i64 = 366 * 24 * 60 * 60;
 
-/// How often one chain of events may lead to the same rule for the same lead, beside the time that began it.
+/// How often one chain of events may lead to the same rule for the same lead, beside the time that began it. What happens
+/// several times at the same place of the chain, like opens of one mail, is one time.
 pub const VISITS_MAX: i64 = 5;
+
+/// How often it may with all that happens several times.
+pub const TIMES_MAX: i64 = 50;
 
 /// How many rules may set off each other in one chain.
 pub const CHAIN_MAX: i64 = 100;

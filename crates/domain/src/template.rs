@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::{Date, DateTime};
 use jiff::fmt::strtime;
 use jiff::{Timestamp, tz::TimeZone};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Template, UndefinedBehavior, Value};
 
 use crate::lead::{Field, Fields};
 use crate::{spin, template_language};
@@ -110,10 +110,7 @@ pub fn check(source: &str, form: Form, custom: &BTreeSet<String>) -> Result<(), 
     let environment = environment(form);
     check_choices(&environment, source)?;
     let all = spin::flat(source);
-    let template = environment.template_from_str(&all).map_err(explain)?;
-    if let Some(reason) = template_language::refusal(&all) {
-        return Err(TemplateError(reason));
-    }
+    let template = parsed(&environment, &all)?;
     let mut unknown: Vec<_> = template.undeclared_variables(false).into_iter().collect();
     unknown.retain(|name| {
         Field::from_name(name).is_none()
@@ -143,6 +140,17 @@ pub fn check(source: &str, form: Form, custom: &BTreeSet<String>) -> Result<(), 
     written(&environment, &all, nobody, TEMPLATE_MAX).map(|_| ())
 }
 
+/// A template that uses nothing that it may not.
+fn parsed<'e>(
+    environment: &'e Environment<'_>,
+    source: &'e str,
+) -> Result<Template<'e, 'e>, TemplateError> {
+    match template_language::refusal(source) {
+        Some(reason) => Err(TemplateError(reason)),
+        None => environment.template_from_str(source).map_err(explain),
+    }
+}
+
 /// Each choice is a template by itself: what opens in it closes in it.
 fn check_choices(environment: &Environment<'_>, source: &str) -> Result<(), TemplateError> {
     let choices = spin::choices(source);
@@ -153,10 +161,11 @@ fn check_choices(environment: &Environment<'_>, source: &str) -> Result<(), Temp
         )));
     }
     for choice in choices {
-        if environment.template_from_str(&choice).is_err() {
+        if parsed(environment, &choice).is_err() {
             let shown: String = choice.chars().take(40).collect();
             return Err(TemplateError(format!(
-                "The choice “{shown}” must be complete by itself: what it opens, it must close."
+                "The choice “{shown}” must be complete by itself: what it opens, it must close, and it uses nothing else than \
+                 variables, filters and conditionals."
             )));
         }
     }
@@ -211,7 +220,8 @@ fn written(
             .map(|(name, value)| (*name, Value::from(value.as_str()))),
     );
     context.insert("data", Value::from_serialize(&lead.data));
-    let template = environment.template_from_str(source).map_err(explain)?;
+    // What chances make of a template may use what the template as a whole does not.
+    let template = parsed(environment, source)?;
     let mut text = Bounded {
         text: Vec::new(),
         max,
@@ -331,6 +341,45 @@ mod tests {
         assert!(error.0.contains("longer than"), "{error}");
         let fine = "{% if company == \"Acme\" and country %}{{ company | upper | default(\"x\") }}{% else %}{{ data.plan }}{% endif %}";
         assert_eq!(check(fine, &BTreeSet::new()), Ok(()));
+    }
+
+    #[test]
+    fn what_choices_make_is_held_to_the_same_language() {
+        let source = "{{ \"}}{\" == '|{{\" }}{% set x = company %}{{ x }}'";
+        let mut refused = 0;
+        for seed in 0..64 {
+            if template_language::refusal(&spin::spin(source, seed)).is_some() {
+                let facts = Facts {
+                    lead: &Fields::default(),
+                    extra: &BTreeMap::new(),
+                    seed,
+                };
+                let said = render(source, Form::Plain, facts, TEMPLATE_MAX);
+                assert!(said.is_err(), "{said:?}");
+                refused += 1;
+            }
+        }
+        println!("{refused} of 64");
+        let loops = "{% for a in \"abc\" %}x{% endfor %}";
+        assert!(shown(loops, &ann(), TEMPLATE_MAX).is_err());
+    }
+
+    #[test]
+    fn what_nests_without_end_is_not_parsed() {
+        let many = |part: &str| part.repeat(TEMPLATE_MAX / part.len() - 10);
+        for source in [
+            format!("{{% if a %}}{}{{% endif %}}", many("{% elif a %}")),
+            many("{% if company %}"),
+            format!("{{{{ company{} }}}}", many("|upper")),
+            format!("{{{{ company{} }}}}", many(".a")),
+            format!("{{{{ company{} }}}}", many(" and company")),
+        ] {
+            assert!(check(&source, &BTreeSet::new()).is_err());
+            assert!(shown(&source, &ann(), TEMPLATE_MAX).is_err());
+            assert!(bare(&source).is_empty());
+        }
+        let wide = many("{% if company %}a{% elif country %}b{% endif %}");
+        assert_eq!(check(&wide, &BTreeSet::new()), Ok(()));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
-use minijinja::machinery::{WhitespaceConfig, parse};
+use minijinja::machinery::{Token, WhitespaceConfig, parse, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
 /// Filters that templates may use.
@@ -23,8 +23,18 @@ pub const FILTERS: [&str; 11] = [
     "date",
 ];
 
-/// Says what a template uses that it may not; none when it is fine, or cannot be parsed at all.
+/// The most words and signs between `{{` and `}}` or `{%` and `%}`: each may nest all that is before it.
+const WORDS_MAX: usize = 200;
+
+/// How deep conditionals nest; an `elif` is one more.
+const CONDITIONALS_MAX: usize = 40;
+
+/// Says what a template uses that it may not; none when it is fine, or cannot be parsed at all. What has no refusal may be
+/// parsed: the parser, and all that walks over what it makes, takes stack by how deep that nests.
 pub fn refusal(source: &str) -> Option<String> {
+    if let Some(reason) = too_deep(source) {
+        return Some(reason);
+    }
     let template = parse(
         source,
         "template",
@@ -33,6 +43,46 @@ pub fn refusal(source: &str) -> Option<String> {
     )
     .ok()?;
     statement(&template).err()
+}
+
+/// Says how a template nests too deep, by its tokens alone.
+fn too_deep(source: &str) -> Option<String> {
+    let tokens = tokenize(source, false, SyntaxConfig, WhitespaceConfig::default());
+    // Conditionals that are open: 1 and their `elif`s, of each.
+    let (mut open, mut depth) = (Vec::<usize>::new(), 0);
+    let (mut block, mut words) = (false, 0);
+    // Where the tokens end early, parsing ends as well.
+    for (token, _) in tokens.map_while(Result::ok) {
+        match token {
+            Token::VariableStart | Token::TemplateData(_) => (block, words) = (false, 0),
+            Token::BlockStart => (block, words) = (true, 0),
+            Token::Ident("if") if block && words == 1 => {
+                open.push(1);
+                depth += 1;
+            }
+            Token::Ident("elif") if block && words == 1 => {
+                open.iter_mut()
+                    .next_back()
+                    .into_iter()
+                    .for_each(|n| *n += 1);
+                depth += 1;
+            }
+            Token::Ident("endif") if block && words == 1 => depth -= open.pop().unwrap_or(0),
+            _ => {}
+        }
+        words += 1;
+        if words > WORDS_MAX {
+            return Some(format!(
+                "An expression has more than {WORDS_MAX} words and signs; make it shorter."
+            ));
+        }
+        if depth > CONDITIONALS_MAX {
+            return Some(format!(
+                "Conditionals nest deeper than {CONDITIONALS_MAX}, an elif being one more."
+            ));
+        }
+    }
+    None
 }
 
 type Checked = Result<(), String>;
@@ -116,6 +166,9 @@ fn arguments(args: &[CallArg<'_>]) -> Checked {
 /// Variables that are shown as they are: without a fallback, and without a condition around them that names them.
 pub fn bare(source: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
+    if too_deep(source).is_some() {
+        return names;
+    }
     let parsed = parse(
         source,
         "template",

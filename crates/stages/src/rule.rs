@@ -53,8 +53,8 @@ fn evaluate(db: &dyn Db, behind: &[&Work], now: i64) -> Result<bool> {
     let last = event::last_id(db)?;
     let mut worked = false;
     for work in behind {
-        // One that cannot be read waits for a version that can.
-        let Some(rule) = rule::get(db, work.rule_id)? else {
+        // One that cannot be read waits for a version that can; one that was switched off meanwhile, until it is on.
+        let Some(rule) = rule::get(db, work.rule_id)?.filter(|rule| rule.active) else {
             continue;
         };
         instance::evaluate(db, &rule, last.min(rule.cursor + events), now)?;

@@ -2,7 +2,7 @@
 
 use domain::filter::{Comparison, Filter, Op};
 use domain::letter::Texts;
-use domain::rule::{Action, OutreachType, Trigger, VISITS_MAX};
+use domain::rule::{Action, OutreachType, TIMES_MAX, Trigger, VISITS_MAX};
 use stages::rule::Rule as Stage;
 use stages::run::Stage as _;
 use store::event::{self, Event};
@@ -410,6 +410,40 @@ fn a_chain_goes_on_through_the_mails_that_it_made() {
 }
 
 #[test]
+fn several_opens_of_one_mail_are_no_loop() {
+    on_both(|engine| {
+        let (_stores, db) = tenant(engine);
+        let mails = made(&*db, tagged("hot"), write("a"), |_| {});
+        let notes = Trigger::Open {
+            rule_id: Some(mails),
+        };
+        let notes = made(&*db, notes, add("warm"), |_| {});
+        tag(&*db, 1, "hot");
+        work(&*db, NOW);
+        let opens = |times: i64| {
+            for _ in 0..times {
+                happens(&*db, "opened", 1, |e| {
+                    (e.request_id, e.rule_id) = (Some(1), Some(mails));
+                });
+            }
+            work(&*db, NOW);
+        };
+        opens(VISITS_MAX + 2);
+        (0..VISITS_MAX + 2).for_each(|_| opens(1));
+        let active = || {
+            let rule = rule::get(&*db, notes).expect("kept").expect("a rule");
+            rule.active
+        };
+        let done = "select count(*) from rule_instance where status = 'performed' and rule_id = 2";
+        assert_eq!(rows(&*db, done), [(2 * VISITS_MAX + 4).to_string()]);
+        assert!(active());
+        opens(TIMES_MAX);
+        assert!(!active(), "but all of it is bounded");
+        assert_eq!(rows(&*db, done), [TIMES_MAX.to_string()]);
+    });
+}
+
+#[test]
 fn whoever_was_taken_up_is_served_as_the_rule_said_then() {
     on_both(|engine| {
         let (_stores, db) = tenant(engine);
@@ -430,6 +464,10 @@ fn whoever_was_taken_up_is_served_as_the_rule_said_then() {
         let said = "select r.lead_id, c.subject from request r join content c on c.id = r.content_id order by 1";
         assert_eq!(rows(&*db, said), ["1 older", "2 new"]);
         assert_eq!(change("newest"), 3);
+        let mut stale = rule::get(&*db, id).expect("kept").expect("a rule");
+        stale.version -= 1;
+        let said = transaction(&*db, || rule::change(&*db, &stale, NOW));
+        assert_eq!(said, Err(store::Error::Stale), "somebody else was faster");
         assert_eq!(
             rows(&*db, "select version from rule_version"),
             ["3"],

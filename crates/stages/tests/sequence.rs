@@ -346,3 +346,157 @@ fn the_better_text_is_found_once_and_goes_on_alone() {
         assert_eq!((said[0].hits, said[1].hits), (0, 40));
     });
 }
+
+#[test]
+fn versions_that_are_over_are_given_up_for_good() {
+    on_both(|engine| {
+        let (_stores, db) = tenant(engine, 3);
+        let later = || Step {
+            wait_s: 60,
+            ..mail("later")
+        };
+        let id = made(&*db, &definition(vec![mail("a"), later()]));
+        let read = || sequence::get(&*db, id).expect("read").expect("a sequence");
+        let change = |switched: bool, active: bool, new: bool| {
+            let mut s = read();
+            s.active = active;
+            let all = new.then(|| texts(&s.definition));
+            transaction(&*db, || {
+                sequence::change(&*db, &s, (all.as_ref(), switched), NOW)
+            })
+        };
+        tagged(&*db, 1);
+        work(&*db, NOW);
+        let uncertain = "update request set status = 'uncertain', finished_at = ?1";
+        db.execute(uncertain, params![NOW]).expect("kept");
+        change(false, true, true).expect("kept");
+        work(&*db, NOW);
+        let alive = |now: i64| {
+            sequence::retire(&*db, id, read().version, now).expect("kept");
+            sequence::alive(&*db, id).expect("read")
+        };
+        assert_eq!(alive(NOW), 2, "its mail may still turn out to have left");
+        assert_eq!(alive(NOW + 31 * DAY), 1);
+        change(true, false, false).expect("kept");
+        assert_eq!(alive(NOW), 1, "one that is switched off is not over");
+        change(true, true, false).expect("kept");
+        let on = "select distinct sequence_version from rule where active = 1";
+        assert_eq!(rows(&*db, on), ["2"]);
+        let mut old = read();
+        old.version = 1;
+        let said = transaction(&*db, || sequence::change(&*db, &old, (None, false), NOW));
+        assert_eq!(said, Err(store::Error::Stale));
+    });
+}
+
+#[test]
+fn a_stop_takes_a_lead_out_of_sequences() {
+    on_both(|engine| {
+        let (_stores, db) = tenant(engine, 2);
+        let wait = |step: Step| Step { wait_s: 60, ..step };
+        let steps = vec![mail("a"), wait(tag_step("t")), mail("b")];
+        made(&*db, &definition(steps));
+        let stop = Step {
+            action: Action::StopOutreach {},
+            ..mail("")
+        };
+        let mut other = definition(vec![stop, wait(tag_step("over"))]);
+        other.trigger = Trigger::TagAdded { tag: "vip".into() };
+        made(&*db, &other);
+        (1..=2).for_each(|lead| tagged(&*db, lead));
+        work(&*db, NOW);
+        send(&*db, NOW);
+        work(&*db, NOW);
+        let vip = store::tag::ensure(&*db, "vip", NOW).expect("a tag");
+        store::tag::add(&*db, vip, 1, "api", NOW).expect("kept");
+        happens(&*db, "tag_added", 1, |e| e.tag_id = Some(vip));
+        work(&*db, NOW);
+        work(&*db, NOW + DAY);
+        assert_eq!(rows(&*db, MAILS), ["1 a", "2 a", "2 b"]);
+        let tags = "select t.name, h.lead_id from lead_tag h join tag t on t.id = h.tag_id where t.name in ('t', 'over') order by 2";
+        assert_eq!(
+            rows(&*db, tags),
+            ["over 1", "t 2"],
+            "its own sequence goes on"
+        );
+    });
+}
+
+#[test]
+fn what_came_before_a_lead_came_in_does_not_count() {
+    on_both(|engine| {
+        let (_stores, db) = tenant(engine, 1);
+        // A rule lets the lead in, an hour after what set it off; the answer came in between.
+        let rule = rule::Rule {
+            id: 0,
+            name: "R".into(),
+            active: true,
+            trigger: Trigger::EventCreated {
+                event: "lead_created".into(),
+            },
+            filter: None,
+            delay_s: 3600,
+            action: Action::AddTag { tag: "hot".into() },
+            content_id: None,
+            cursor: 0,
+            created_at: NOW,
+            approval: false,
+            version: 1,
+            skip_repliers: false,
+            stop_reason: None,
+            step: None,
+        };
+        rule::insert(&*db, &rule).expect("kept");
+        let later = Step {
+            wait_s: 60,
+            ..mail("b")
+        };
+        made(&*db, &definition(vec![mail("a"), later]));
+        happens(&*db, "lead_created", 1, |_| {});
+        work(&*db, NOW);
+        happens(&*db, "replied", 1, |_| {});
+        work(&*db, NOW + DAY);
+        send(&*db, NOW + DAY);
+        work(&*db, NOW + DAY);
+        work(&*db, NOW + 2 * DAY);
+        assert_eq!(rows(&*db, MAILS), ["1 a", "1 b"]);
+    });
+}
+
+#[test]
+fn without_any_effect_nothing_is_decided_and_steps_share_out_by_themselves() {
+    on_both(|engine| {
+        let (_stores, db) = tenant(engine, 400);
+        let tried = || Step {
+            variants: vec![Variant {
+                subject: "B".into(),
+                body: "b".into(),
+                html: None,
+                mjml: None,
+            }],
+            test: Some(Test {
+                by: Happened::Replied,
+                sample: 20,
+            }),
+            ..mail("A")
+        };
+        let id = made(&*db, &definition(vec![tried(), tried()]));
+        (1..=200).for_each(|lead| tagged(&*db, lead));
+        work(&*db, NOW);
+        send(&*db, NOW);
+        work(&*db, NOW);
+        send(&*db, NOW);
+        let pairs = "select count(*) from request a join request b on b.lead_id = a.lead_id and b.rule_id > a.rule_id \
+                     group by a.variant, b.variant";
+        let pairs = rows(&*db, pairs);
+        let even = |n: &String| (25..=75).contains(&n.parse::<i64>().expect("a number"));
+        assert!(pairs.len() == 4 && pairs.iter().all(even), "{pairs:?}");
+        (201..=400).for_each(|lead| tagged(&*db, lead));
+        work(&*db, NOW + 2 * DAY);
+        let kept = sequence::get(&*db, id).expect("read").expect("a sequence");
+        let standing = &sequence::standings(&*db, &kept).expect("read")[0];
+        assert_eq!(standing.winner, None);
+        let both = "select count(distinct variant) from request where lead_id > 200";
+        assert_eq!(rows(&*db, both), ["2"]);
+    });
+}

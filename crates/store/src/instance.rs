@@ -1,7 +1,7 @@
 //! What rules have taken up: leads that wait for their time, and what came of them. Each step is a few statements for
 //! all leads of a version of a rule, however many they are.
 
-use domain::rule::{CHAIN_MAX, LOOP_REASON, VISITS_MAX};
+use domain::rule::{CHAIN_MAX, LOOP_REASON, TIMES_MAX, VISITS_MAX};
 
 use crate::params;
 use crate::port::{Db, Error, Result, Row, Value, one};
@@ -119,19 +119,26 @@ fn matching(db: &dyn Db, rule: &Rule, to: i64, now: i64) -> (String, Vec<Value>)
         params.extend(filter.params);
         condition.push_str(&format!(" and {}", filter.sql));
     }
-    let ends = format!("m.visit > {VISITS_MAX} or m.depth > {CHAIN_MAX}");
+    // A visit is where the chain grew: several opens of one mail are one. All that comes of one chain is bounded as well.
+    let ends = format!("m.visit > {VISITS_MAX} or m.depth > {CHAIN_MAX} or m.times > {TIMES_MAX}");
     let text = format!(
         "insert into rule_instance (rule_id, version, event_id, lead_id, due_at, status, reason, depth, root_id) \
          select ?1, ?5, m.event_id, m.lead_id, m.at + ?4, case when {ends} then 'aborted' else 'pending' end, \
            case when {ends} then ?7 end, m.depth, m.root_id \
-         from (select c.*, case when c.root_id is null then 0 else \
-             row_number() over (partition by c.lead_id, c.root_id order by c.event_id) + ( \
-               select count(*) from rule_instance p where p.root_id = c.root_id and p.rule_id = ?1 and p.lead_id = c.lead_id) \
-             end as visit, row_number() over (partition by c.lead_id order by c.event_id) as nth \
+         from (select d.*, case when d.root_id is null then 0 else d.deeper + ( \
+               select count(distinct p.depth) from rule_instance p \
+               where p.root_id = d.root_id and p.rule_id = ?1 and p.lead_id = d.lead_id and p.depth < d.least) end as visit, \
+             case when d.root_id is null then 0 else d.here + ( \
+               select count(*) from rule_instance p where p.root_id = d.root_id and p.rule_id = ?1 and p.lead_id = d.lead_id) \
+             end as times \
+           from (select c.*, dense_rank() over (partition by c.lead_id, c.root_id order by c.depth) as deeper, \
+             min(c.depth) over (partition by c.lead_id, c.root_id) as least, \
+             row_number() over (partition by c.lead_id, c.root_id order by c.event_id) as here, \
+             row_number() over (partition by c.lead_id order by c.event_id) as nth \
            from (select e.id as event_id, e.lead_id, e.at, coalesce(e.root_id, q.root_id) as root_id, \
                case when e.root_id is null then coalesce(q.depth, 0) else e.depth end as depth \
              from event e join lead l on l.id = e.lead_id left join request q on q.id = e.request_id \
-             where e.id > ?2 and e.id <= ?3 and {kinds}{condition}) c) m \
+             where e.id > ?2 and e.id <= ?3 and {kinds}{condition}) c) d) m \
          where true{first} on conflict (rule_id, event_id) do nothing"
     );
     (text, params)

@@ -5,7 +5,7 @@ use domain::rule::{Action, Trigger};
 use domain::sequence::{Condition, Test};
 
 use crate::params;
-use crate::port::{Db, Result, Row, one};
+use crate::port::{Db, Error, Result, Row, one};
 use crate::queries::{request as requests, rule as sql};
 
 /// One rule.
@@ -127,6 +127,9 @@ fn insert_version(db: &dyn Db, id: i64, version: i64, rule: &Rule, now: i64) -> 
 
 /// Keeps what a rule says now. Whoever it took up before is served by what it said then; a version that took nobody up
 /// is written over. Call it inside a transaction.
+///
+/// # Errors
+/// [`Error::Stale`] when somebody else changed it, or deleted it.
 pub fn change(db: &dyn Db, rule: &Rule, now: i64) -> Result<()> {
     let used = !db
         .query(sql::IN_USE, params![rule.id, rule.version])?
@@ -144,9 +147,12 @@ pub fn change(db: &dyn Db, rule: &Rule, now: i64) -> Result<()> {
         rule.approval,
         rule.skip_repliers,
         version,
-        now
+        now,
+        rule.version
     ];
-    db.execute(sql::CHANGE, params)?;
+    if db.execute(sql::CHANGE, params)? == 0 {
+        return Err(Error::Stale);
+    }
     db.execute(sql::FORGET_VERSIONS, params![rule.id, version])?;
     Ok(())
 }

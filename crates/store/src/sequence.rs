@@ -6,7 +6,7 @@ use domain::rule::Trigger;
 use domain::sequence::{Definition, Step};
 
 use crate::params;
-use crate::port::{Db, Result, Row, one};
+use crate::port::{Db, Error, Result, Row, one};
 use crate::queries::sequence as sql;
 use crate::rule::{self, Rule};
 use crate::{content, event};
@@ -80,8 +80,11 @@ pub fn insert(
     Ok(sequence.id)
 }
 
-/// Keeps the name of a sequence, its state when that was `switched` and, with `texts`, what it does from now on: leads that came in before go on as it
-/// was. Call it inside a transaction.
+/// Keeps the name of a sequence, its state when that was `switched` and, with `texts`, what it does from now on: leads that
+/// came in before go on as it was. Call it inside a transaction.
+///
+/// # Errors
+/// [`Error::Stale`] when somebody else changed it, or deleted it.
 pub fn change(
     db: &dyn Db,
     sequence: &Sequence,
@@ -95,9 +98,12 @@ pub fn change(
         sequence.active,
         version,
         json(&sequence.definition),
-        now
+        now,
+        sequence.version
     ];
-    db.execute(sql::CHANGE, params)?;
+    if db.execute(sql::CHANGE, params)? == 0 {
+        return Err(Error::Stale);
+    }
     if switched {
         db.execute(sql::SET_ACTIVE, params![sequence.id, sequence.active, now])?;
     }
@@ -111,8 +117,16 @@ pub fn change(
         };
         write_steps(db, &next, texts, cursor, now)?;
     }
-    db.execute(sql::RETIRE, params![sequence.id, version])?;
-    Ok(())
+    retire(db, sequence.id, version, now)
+}
+
+/// How long a mail of which nobody knows whether it left may turn out to have, in milliseconds.
+const UNCERTAIN: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Gives up the versions before one in which nobody is on the way, for good.
+pub fn retire(db: &dyn Db, id: i64, version: i64, now: i64) -> Result<()> {
+    let params = params![id, version, now - UNCERTAIN];
+    db.execute(sql::RETIRE, params).map(|_| ())
 }
 
 /// Makes the rules of a version.
@@ -270,8 +284,11 @@ pub fn tried(
 /// How long after a mail its effect is waited for, in milliseconds.
 const EFFECT: i64 = 24 * 60 * 60 * 1000;
 
+/// How often the texts of a step are compared at most, in milliseconds.
+const COMPARE: i64 = 60 * 1000;
+
 /// Decides which text of a step is the best, once all of them were tried often enough: its number, -1 when they do not
-/// differ, none when it is too early.
+/// differ, none when it is too early. Without any effect nothing is decided: it may be that nothing records them yet.
 pub(crate) fn decide(
     db: &dyn Db,
     rule_id: i64,
@@ -279,9 +296,12 @@ pub(crate) fn decide(
     test: &domain::sequence::Test,
     now: i64,
 ) -> Result<Option<i64>> {
+    if db.execute(sql::COMPARE, params![rule_id, now, now - COMPARE])? == 0 {
+        return Ok(None);
+    }
     let tried = tried(db, rule_id, variants, test.by.event(), now - EFFECT)?;
     let sample = u64::try_from(test.sample).unwrap_or(u64::MAX);
-    if tried.iter().any(|t| t.sent < sample) {
+    if tried.iter().any(|t| t.sent < sample) || tried.iter().all(|t| t.hits == 0) {
         return Ok(None);
     }
     let best = winner(&tried).and_then(|best| i64::try_from(best).ok());

@@ -292,6 +292,16 @@ impl Problem {
         Problem::new(405, "This address does not take this method")
     }
 
+    /// Somebody else changed or deleted the same thing meanwhile (409); other failures are what they are.
+    pub fn changed(error: store::Error) -> Self {
+        match error {
+            store::Error::Stale => Problem::new(409, "Somebody else changed it").detail(
+                "It was changed or deleted at the same time. Nothing of this request was kept; look at it again, then try again.",
+            ),
+            other => other.into(),
+        }
+    }
+
     /// The problem as JSON.
     pub fn into_response(self) -> Response {
         let mut response = Response::json(self.status, &self);

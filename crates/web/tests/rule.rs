@@ -94,6 +94,27 @@ fn a_program_writes_changes_and_deletes_rules_of_every_kind() {
         assert_eq!(changed.1[name], value, "{name}");
     }
     assert_eq!(patch(&json!({"filter": null})).1["filter"], Value::Null);
+    for (markup, field) in [
+        (json!({"html": "<img src='x'>"}), "action.body"),
+        (
+            json!({"mjml": format!("<mjml>{}", "<b>".repeat(9000))}),
+            "action.mjml",
+        ),
+        (
+            json!({"html": format!("x{}", "{% elif a %}".repeat(9000))}),
+            "action.html",
+        ),
+    ] {
+        let mut action =
+            json!({"type": "new_outreach", "outreach_type": "email", "subject": "s", "body": ""});
+        let (action, markup) = (action.as_object_mut().expect("one"), markup);
+        action.extend(markup.as_object().expect("one").clone());
+        assert_eq!(
+            refused(&patch(&json!({"action": action}))),
+            (422, field),
+            "{field}"
+        );
+    }
     let wrong = json!({"action": {"type": "new_outreach", "outreach_type": "email", "subject": "{{nope}}", "body": "b"}});
     assert_eq!(refused(&patch(&wrong)), (422, "action.subject"));
     assert_eq!(refused(&patch(&json!({"delay_s": -1}))), (422, "delay_s"));

@@ -2,6 +2,7 @@
 
 use domain::rule::{Action, STEP_SKIPPED};
 use domain::sequence::Condition;
+use domain::spin::mix;
 
 use crate::params;
 use crate::port::{Db, Result, Value, one};
@@ -17,8 +18,26 @@ const THESE: &str = "i.rule_id = ?1 and i.version = ?2 and i.status = 'pending' 
 /// The chain that goes on from an instance, as columns of an event or a request.
 const CHAIN: &str = "i.depth + 1, coalesce(i.root_id, i.event_id)";
 
-/// Of events `e`: after the one that let the lead into the sequence.
-const SINCE: &str = " and e.id > coalesce(i.root_id, i.event_id)";
+/// Of events `e`: after the one that let the lead into a sequence.
+fn since(sequence_id: i64) -> String {
+    format!(
+        " and e.id > coalesce((select s.event_id from sequence_lead s \
+         where s.sequence_id = {sequence_id} and s.lead_id = i.lead_id), i.root_id, i.event_id)"
+    )
+}
+
+/// The number of the text that a lead gets, by the lead and the step alone: two rounds of xor and multiplication, below
+/// 2^63 throughout. Steps share leads out independently of each other.
+fn share(rule_id: i64, variants: usize) -> String {
+    const HALF: u64 = 0x7fff_ffff;
+    let seed = mix(rule_id.unsigned_abs());
+    let round = |x: &str, seed: u64, factor: u32| {
+        format!("((({x} + {seed} - 2 * ({x} & {seed})) * {factor} / 65536) % 2147483648)")
+    };
+    let first = round("(i.lead_id % 2147483648)", seed & HALF, 2_654_435_761);
+    let second = round(&first, (seed >> 32) & HALF, 2_246_822_519);
+    format!("(({second} / 256) % {variants})")
+}
 
 /// Whether what a condition speaks of is so, with the parameters `?6` and on. Of opens, clicks and the like those count that
 /// are about the sequence's own mails, or about none.
@@ -26,8 +45,9 @@ fn holds(only_if: &Condition, sequence_id: i64) -> (String, Vec<Value>) {
     match (&only_if.happened, &only_if.tag) {
         (Some(what), _) => {
             let text = format!(
-                "exists (select 1 from event e where e.lead_id = i.lead_id and e.kind = ?6{SINCE} \
-                 and (e.rule_id is null or e.rule_id in (select r.id from rule r where r.sequence_id = ?7)))"
+                "exists (select 1 from event e where e.lead_id = i.lead_id and e.kind = ?6{} \
+                 and (e.rule_id is null or e.rule_id in (select r.id from rule r where r.sequence_id = ?7)))",
+                since(sequence_id)
             );
             (text, vec![what.event().into(), sequence_id.into()])
         }
@@ -100,14 +120,14 @@ impl Batch<'_> {
     fn give_up(&self, version: &Version) -> Result<()> {
         let gone = "not exists (select 1 from lead l where l.id = i.lead_id)";
         self.abort(gone, vec![], "The lead is gone.")?;
-        let since = match version.step {
+        let since = match &version.step {
             // Who leaves does not come back to the next step.
-            Some(_) => {
+            Some(step) => {
                 let suppressed = "exists (select 1 from lead l join suppression s on s.value = l.email where l.id = i.lead_id)";
                 self.abort(suppressed, vec![], "The lead unsubscribed.")?;
-                SINCE
+                since(step.sequence_id)
             }
-            None => "",
+            None => String::new(),
         };
         if version.skip_repliers {
             let replied = format!(
@@ -159,22 +179,19 @@ impl Batch<'_> {
         let Some(step) = version.step.as_ref().filter(|step| step.variants > 1) else {
             return Ok(one);
         };
+        let rule_id = match self.these.first() {
+            Some(Value::Integer(id)) => *id,
+            _ => 0,
+        };
         let decided = match (&step.test, step.winner) {
             (Some(test), None) => {
-                let rule_id = match self.these.first() {
-                    Some(Value::Integer(id)) => *id,
-                    _ => 0,
-                };
                 sequence::decide(self.db, rule_id, step.variants, test, self.now)?
             }
             (_, winner) => winner,
         };
         let no = match decided {
             Some(best) if best >= 0 => best.to_string(),
-            _ => format!(
-                "((i.lead_id * 2654435761 + i.rule_id * 40503) / 65536) % {}",
-                step.variants
-            ),
+            _ => share(rule_id, step.variants),
         };
         let content = format!(
             "coalesce((select w.content_id from rule_variant w where w.rule_id = i.rule_id and w.no = {no}), ?6)"
@@ -245,7 +262,8 @@ impl Batch<'_> {
         self.run(&text, params![tag_id].to_vec()).map(|_| ())
     }
 
-    /// Ends mails that did not begin, and gives up what waits to write one.
+    /// Ends mails that did not begin, and gives up what waits to write one, and other sequences that the lead is in: whatever
+    /// their next step is, a mail may follow it.
     fn stop(&self) -> Result<()> {
         let of_these = format!(
             "lead_id in (select i.lead_id from rule_instance i where {THESE}) \
@@ -265,7 +283,8 @@ impl Batch<'_> {
         let waiting = format!(
             "update rule_instance as w set status = 'aborted', reason = ?5 where w.status = 'pending' \
              and w.lead_id in (select i.lead_id from rule_instance i where {THESE}) \
-             and exists (select 1 from rule_version v where v.rule_id = w.rule_id and v.version = w.version and v.content_id is not null)"
+             and (exists (select 1 from rule_version v where v.rule_id = w.rule_id and v.version = w.version and v.content_id is not null) \
+               or (w.rule_id <> ?1 and exists (select 1 from rule r where r.id = w.rule_id and r.sequence_id is not null)))"
         );
         self.run(&waiting, params![reason].to_vec()).map(|_| ())
     }

@@ -11,6 +11,7 @@ pub mod import;
 pub mod lead;
 pub mod lead_links;
 pub mod mapping;
+mod mjml;
 pub mod node;
 pub mod personal_data;
 pub mod profile;

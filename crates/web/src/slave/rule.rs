@@ -242,19 +242,20 @@ pub struct Change {
 /// Changes a rule. Whoever it took up before is served by what it said then.
 ///
 /// # Errors
-/// 404 when there is none, 422 for a wrong field.
+/// 404 when there is none, 422 for a wrong field, 409 when somebody else changes it at the same time.
 pub fn change(scope: &Scope<'_>, id: &str, input: Change) -> Answer {
     let id = input::id(id)?;
-    let mut rule = find(scope, id)?;
+    find(scope, id)?;
     let (db, now) = (&*scope.db, scope.cx.now);
     let switch_only = input.name.is_none() && input.delay_s.is_none() && !input.is_version();
     let texts = match &input.action {
         Some(action) => Some(texts::of_action(scope, "action.", action)?),
         None => None,
     };
-    apply(&mut rule, input)?;
     scope.promising(&["rule"], || {
         transaction(db, || {
+            let mut rule = find(scope, id)?;
+            apply(&mut rule, input)?;
             if switch_only {
                 rule::set_active(db, id, rule.active, now)?;
                 return Ok(());
@@ -262,7 +263,7 @@ pub fn change(scope: &Scope<'_>, id: &str, input: Change) -> Answer {
             if let Some(texts) = &texts {
                 rule.content_id = keep(scope, texts.as_ref())?;
             }
-            Ok::<_, Problem>(rule::change(db, &rule, now)?)
+            rule::change(db, &rule, now).map_err(Problem::changed)
         })
     })?;
     Ok(Response::json(200, &view(scope, &find(scope, id)?)?))

@@ -233,9 +233,19 @@ pub struct Change {
 /// Changes a sequence. Leads that came in before go on as it was.
 ///
 /// # Errors
-/// 404 when there is none, 422 for a wrong field, 409 while leads are on the way in too many versions.
+/// 404 when there is none, 422 for a wrong field, 409 while leads are on the way in too many versions, or when somebody else
+/// changes it at the same time.
 pub fn change(scope: &Scope<'_>, id: &str, input: Change) -> Answer {
-    let mut sequence = find(scope, input::id(id)?)?;
+    let id = input::id(id)?;
+    find(scope, id)?;
+    scope.promising(&["rule"], || {
+        transaction(&*scope.db, || apply(scope, find(scope, id)?, input))
+    })?;
+    Ok(Response::json(200, &view(scope, &find(scope, id)?)?))
+}
+
+/// Applies a change to what a sequence is now. Call it inside a transaction.
+fn apply(scope: &Scope<'_>, mut sequence: Sequence, input: Change) -> Result<(), Problem> {
     let before = sequence.definition.clone();
     if let Some(name) = input.name {
         sequence.name = input::name("name", &name)?;
@@ -249,28 +259,21 @@ pub fn change(scope: &Scope<'_>, id: &str, input: Change) -> Answer {
     if let Some(steps) = input.steps {
         definition.steps = steps;
     }
-    let (db, now) = (&*scope.db, scope.cx.now);
     let texts = match *definition == before {
         true => None,
         false => Some(checked(scope, definition)?),
     };
-    if texts.is_some() && sequence::alive(db, sequence.id)? >= ALIVE_MAX {
-        return Err(Problem::new(409, "Too many versions").detail(format!(
-            "Leads are on the way in {ALIVE_MAX} versions of this sequence. Nothing was changed; wait until the older ones are empty."
-        )));
+    let (db, now) = (&*scope.db, scope.cx.now);
+    if texts.is_some() {
+        sequence::retire(db, sequence.id, sequence.version, now)?;
+        if sequence::alive(db, sequence.id)? >= ALIVE_MAX {
+            return Err(Problem::new(409, "Too many versions").detail(format!(
+                "Leads are on the way in {ALIVE_MAX} versions of this sequence. Nothing was changed; wait until the older ones are empty."
+            )));
+        }
     }
-    scope.promising(&["rule"], || {
-        transaction(db, || {
-            Ok::<_, Problem>(sequence::change(
-                db,
-                &sequence,
-                (texts.as_ref(), switched),
-                now,
-            )?)
-        })
-    })?;
-    let kept = find(scope, sequence.id)?;
-    Ok(Response::json(200, &view(scope, &kept)?))
+    let change = (texts.as_ref(), switched);
+    sequence::change(db, &sequence, change, now).map_err(Problem::changed)
 }
 
 /// Takes a sequence away: leads that are on the way in it get no more of it.

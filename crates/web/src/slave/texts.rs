@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::lead::{Field, Fields};
 use domain::letter::{self, Letter, Texts};
+use domain::plain::plain;
 use domain::rule::Action;
 use domain::template::{self, Facts, Form};
-use mrml::prelude::render::RenderOptions;
 use serde::Deserialize;
 use serde_json::json;
 use stages::claim::{extra, seed};
@@ -17,6 +17,7 @@ use crate::http::{Answer, Problem, Response};
 use crate::input;
 use crate::slave::Scope;
 use crate::slave::lead_links::unsubscribe_url;
+use crate::slave::mjml::html_of;
 
 /// The templates that an action writes with; none when it writes nothing. Names of fields begin with `at`.
 ///
@@ -72,25 +73,18 @@ fn checked(
     if let Some(html) = &html {
         let field = if filled(markup.1) { "mjml" } else { "html" };
         check(field, html, Form::Html)?;
+        if body.trim().is_empty() && plain(html).trim().is_empty() {
+            return Err(wrong(
+                "body",
+                "must not be empty where the HTML has no text",
+            ));
+        }
     }
     Ok(Texts {
         subject: subject.to_owned(),
         body: body.to_owned(),
         html,
     })
-}
-
-/// MJML as HTML. Nothing is loaded from elsewhere.
-fn html_of(mjml: &str) -> Result<String, String> {
-    if mjml.len() > template::TEMPLATE_MAX {
-        return Err(format!(
-            "must have at most {} bytes",
-            template::TEMPLATE_MAX
-        ));
-    }
-    let parsed = mrml::parse(mjml).map_err(|e| format!("is no MJML: {e}"))?;
-    let html = parsed.element.render(&RenderOptions::default());
-    html.map_err(|e| format!("cannot be made into HTML: {e}"))
 }
 
 /// Variables that templates show as they are.
