@@ -272,9 +272,7 @@ fn address(value: &str) -> Option<String> {
         let head = out.text.get(..scheme.len());
         head.is_some_and(|head| head.eq_ignore_ascii_case(scheme))
     };
-    let leads = ["https://", "http://", "mailto:"]
-        .iter()
-        .any(|s| scheme(&s));
+    let leads = ["https://", "http://", "mailto:"].iter().any(scheme);
     leads.then_some(out.text)
 }
 
