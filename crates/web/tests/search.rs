@@ -368,7 +368,10 @@ fn a_download_ends_when_its_sub_account_has_gone() {
         };
         put(2);
         let rest: Vec<u8> = pieces.by_ref().flatten().collect();
-        assert!(!String::from_utf8_lossy(&rest).contains("ann@x.test"), "{path}");
+        assert!(
+            !String::from_utf8_lossy(&rest).contains("ann@x.test"),
+            "{path}"
+        );
         put(1);
     }
 }
