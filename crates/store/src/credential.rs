@@ -13,8 +13,8 @@ pub const HOLDS: i64 = 2000;
 pub struct Remembered {
     /// The statement, as JSON.
     pub claims: String,
-    /// For how many milliseconds yet the master need not be asked; none when it must be.
-    pub fresh_for: Option<i64>,
+    /// Whether it was said so lately that the master need not be asked.
+    pub fresh: bool,
 }
 
 /// What the master said of a credential, unless the statement has ended.
@@ -22,7 +22,7 @@ pub fn get(db: &dyn Db, token_hash: &str, now: i64) -> Result<Option<Remembered>
     let row = one(db, sql::GET, params![token_hash, now])?;
     Ok(row.map(|mut r| Remembered {
         // A clock that was set back must not make an old answer last.
-        fresh_for: Some(r.int(1) + HOLDS - now).filter(|left| (1..=2 * HOLDS).contains(left)),
+        fresh: (now - HOLDS + 1..=now + HOLDS).contains(&r.int(1)),
         claims: r.text(0),
     }))
 }

@@ -65,30 +65,11 @@ pub fn caller(cx: &Context<'_>, request: &Request) -> Result<Caller, Problem> {
     };
     let known = credential::get(&*cx.control()?, &question.name(), cx.now)?;
     Ok(
-        match known
-            .filter(|k| k.fresh_for.is_some_and(|left| !asks_early(left)))
-            .and_then(|k| said(&k.claims))
-        {
+        match known.filter(|k| k.fresh).and_then(|k| said(&k.claims)) {
             Some(said) => Caller::Known(said),
             None => Caller::Ask(question),
         },
     )
-}
-
-/// About how long the master takes to answer, in milliseconds.
-const ANSWER: f64 = 20.0;
-
-/// Whether to ask the master again although what it said holds for some milliseconds yet. Of many requests with one
-/// credential, a few draw this before all of them would have to ask at once (Vattani, Chierichetti and Lowenstein,
-/// “Optimal Probabilistic Cache Stampede Prevention”, 2015).
-fn asks_early(left: i64) -> bool {
-    let left = left as f64;
-    let mut draw = [0; 4];
-    if left > 10.0 * ANSWER || getrandom::fill(&mut draw).is_err() {
-        return false;
-    }
-    let draw = (f64::from(u32::from_ne_bytes(draw)) + 1.0) / 2f64.powi(32);
-    -ANSWER * draw.ln() >= left
 }
 
 fn said(claims: &str) -> Option<Said> {
